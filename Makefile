@@ -1,0 +1,41 @@
+# Every target does its own set-up. `make help` lists them.
+export MEDIA_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/media-service
+# Outside the checkout, so that a fresh clone builds only what is ours.
+export CARGO_TARGET_DIR ?= $(MEDIA_CACHE)/target
+BIN := $(CARGO_TARGET_DIR)/debug
+
+.PHONY: help setup build demo test lint bench fix generated up
+
+help: ## What can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: ## Install what is missing: packages, the S3 server, the speech model
+	@deploy/setup
+
+# All targets, and always the whole workspace: another choice of packages has other features, and builds the SDKs again.
+build: setup
+	cargo build --locked --workspace --all-targets
+
+demo: build ## Upload a video with speech to the real thing and play it (FILE=… for your own)
+	$(BIN)/media-devstack demo $(if $(FILE),--file $(FILE))
+
+up: build ## Start the servers for development and stay
+	$(BIN)/media-devstack up
+
+test: build ## All tests, on real servers
+	$(BIN)/media-devstack run -- cargo test --locked --workspace --no-fail-fast
+
+lint: setup ## Formatting, clippy, and that generated files are what they should be
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	deploy/check-generated
+
+bench: build ## The benchmarks
+	cargo bench --locked --workspace
+
+fix: setup ## Mend what can be mended by itself
+	cargo fmt --all
+	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+generated: build ## Rewrite the SQL cache
+	$(BIN)/media-devstack run -- deploy/sqlx-cache .sqlx

@@ -1,0 +1,188 @@
+//! The door's paths, under `/playback/{token}`. Playlists and captions are answered, media by a redirect to a fresh signature, which
+//! players follow with their own Range header. Nothing may be kept: a revoked token ends here.
+//!
+//! The token is in the path, so no path is ever logged, and no page learns it as a referrer.
+
+use std::{error::Error, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{Path, Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{HeaderValue, Method, StatusCode, header};
+use media_blobs::{BlobError, Blobs, PresignGet};
+use media_captions::{BYTES_MAX, parse_srt, write_vtt};
+use media_domain::CaptionTrackId;
+use media_manifests::{ManifestError, hls};
+use media_storage::{caption_tracks::CaptionTrack, variants::Variant};
+use time::OffsetDateTime;
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+use super::{
+    epochs::{Epochs, Refusal, Shown},
+    renditions::{caption, is_for_players, is_playable, is_shown, rendition},
+    token::PlaybackToken,
+};
+use crate::keyring::Keyring;
+
+/// How long a browser may keep the answer to its CORS question.
+const PREFLIGHT_SECONDS: u64 = 3600;
+
+/// What the door works with.
+pub struct Door {
+    pub keys: Keyring,
+    pub epochs: Epochs,
+    pub blobs: Blobs,
+}
+
+/// The door, open to pages of these origins; `*` is any.
+pub fn routes(door: Arc<Door>, origins: &[String]) -> Router {
+    Router::new()
+        .route("/playback/{token}/hls.m3u8", get(master))
+        .route("/playback/{token}/media/{file}", get(media))
+        .route("/playback/{token}/captions/{file}", get(captions))
+        .with_state(door)
+        .layer(middleware::from_fn(seal))
+        .layer(cors(origins))
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let cors = CorsLayer::new()
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers([header::RANGE])
+        .expose_headers([header::CONTENT_LENGTH, header::CONTENT_RANGE, header::ACCEPT_RANGES])
+        .max_age(std::time::Duration::from_secs(PREFLIGHT_SECONDS));
+    if origins.iter().any(|origin| origin == "*") {
+        cors.allow_origin(Any)
+    } else {
+        cors.allow_origin(AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok())))
+    }
+}
+
+/// What every answer of the door says.
+async fn seal(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    metrics::counter!("media_door_responses_total", "status" => response.status().as_u16().to_string()).increment(1);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Refusal::Ended => (StatusCode::FORBIDDEN, "this link has ended\n").into_response(),
+            Refusal::NotFound => (StatusCode::NOT_FOUND, "there is no such thing\n").into_response(),
+            Refusal::Away => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "2")], "come back later\n").into_response(),
+            Refusal::Defect => (StatusCode::INTERNAL_SERVER_ERROR, "internal error\n").into_response(),
+        }
+    }
+}
+
+impl From<ManifestError> for Refusal {
+    fn from(error: ManifestError) -> Self {
+        match error {
+            ManifestError::NothingToPlay => Refusal::NotFound,
+            ManifestError::BrokenIndex { .. } => {
+                tracing::error!(error = &error as &dyn Error, "a variant's index cannot be right");
+                Refusal::Defect
+            }
+        }
+    }
+}
+
+impl From<BlobError> for Refusal {
+    fn from(error: BlobError) -> Self {
+        if error.is_transient() {
+            tracing::warn!(error = &error as &dyn Error, "the door cannot reach the store");
+            return Refusal::Away;
+        }
+        tracing::error!(error = &error as &dyn Error, "the store refuses the door");
+        Refusal::Defect
+    }
+}
+
+impl Door {
+    async fn open(&self, token: &str) -> Result<Arc<Shown>, Refusal> {
+        let token = PlaybackToken::open(&self.keys, token, OffsetDateTime::now_utc()).ok_or(Refusal::Ended)?;
+        self.epochs.shown(&token).await
+    }
+
+    /// Redirects to where the object can be had for the next minutes.
+    async fn redirect(&self, variant: &Variant) -> Result<Response, Refusal> {
+        let how = PresignGet { content_type: Some(variant.mime.clone()), ..PresignGet::default() };
+        let signed = self.blobs.presign_get(&variant.blob, &how, OffsetDateTime::now_utc()).await?;
+        Ok((StatusCode::FOUND, [(header::LOCATION, signed.url)]).into_response())
+    }
+
+    /// The text of a track, as WebVTT. It is small, and a page may only read a track that comes without a redirect to elsewhere.
+    async fn text(&self, track: &CaptionTrack) -> Result<Response, Refusal> {
+        let mut object = self.blobs.open(&track.blob, .., None).await?;
+        if object.length() > BYTES_MAX as u64 {
+            tracing::error!(caption_track.id = %track.id, bytes = object.length(), "a caption track is larger than any may be");
+            return Err(Refusal::Defect);
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = object.next().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        if track.format == "srt" {
+            let parsed = parse_srt(&bytes).map_err(|error| {
+                tracing::error!(error = &error as &dyn Error, caption_track.id = %track.id, "a stored caption track cannot be read");
+                Refusal::Defect
+            })?;
+            bytes = write_vtt(&parsed.cues).into_bytes();
+        }
+        Ok(([(header::CONTENT_TYPE, "text/vtt; charset=utf-8")], bytes).into_response())
+    }
+}
+
+fn playlist(text: String) -> Response {
+    ([(header::CONTENT_TYPE, hls::MIME)], text).into_response()
+}
+
+async fn master(State(door): State<Arc<Door>>, Path(token): Path<String>) -> Result<Response, Refusal> {
+    let shown = door.open(&token).await?;
+    let renditions = shown.variants.iter().filter(|variant| is_playable(variant)).map(|variant| rendition(variant, shown.asset.info.as_ref()));
+    let captions: Vec<_> = shown.tracks.iter().filter(|track| is_shown(track)).map(caption).collect();
+    Ok(playlist(hls::master(&renditions.collect::<Result<Vec<_>, _>>()?, &captions)?))
+}
+
+/// `{profile}.m3u8` is the playlist of an object, `{profile}` the object.
+async fn media(State(door): State<Arc<Door>>, Path((token, file)): Path<(String, String)>) -> Result<Response, Refusal> {
+    let shown = door.open(&token).await?;
+    let (profile, wants_playlist) = match file.strip_suffix(".m3u8") {
+        Some(profile) => (profile, true),
+        None => (file.as_str(), false),
+    };
+    let variant = shown.variants.iter().find(|variant| variant.profile.as_str() == profile && is_for_players(variant)).ok_or(Refusal::NotFound)?;
+    match (wants_playlist, is_playable(variant)) {
+        (false, _) => door.redirect(variant).await,
+        (true, true) => Ok(playlist(hls::media(&rendition(variant, shown.asset.info.as_ref())?))),
+        (true, false) => Err(Refusal::NotFound),
+    }
+}
+
+/// `{track}.m3u8` is the playlist of a track, `{track}.vtt` its text.
+async fn captions(State(door): State<Arc<Door>>, Path((token, file)): Path<(String, String)>) -> Result<Response, Refusal> {
+    let shown = door.open(&token).await?;
+    let (id, ending) = file.split_once('.').ok_or(Refusal::NotFound)?;
+    let id: CaptionTrackId = id.parse().map_err(|_| Refusal::NotFound)?;
+    let track = shown.tracks.iter().find(|track| track.id == id && is_shown(track)).ok_or(Refusal::NotFound)?;
+    match ending {
+        "m3u8" => Ok(playlist(hls::caption(track.id, duration_us(&shown)))),
+        "vtt" => door.text(track).await,
+        _ => Err(Refusal::NotFound),
+    }
+}
+
+/// How long the longest rendition plays: a caption playlist covers all of it.
+fn duration_us(shown: &Shown) -> u64 {
+    let played = shown.variants.iter().filter(|variant| is_playable(variant)).map(|variant| variant.fragments.iter().map(|fragment| fragment.duration_us).sum());
+    played.max().unwrap_or_else(|| u64::from(shown.asset.duration_seconds.unwrap_or_default()) * 1_000_000)
+}

@@ -1,0 +1,129 @@
+//! What can go wrong with a call, named by what the caller can do about it. What callers see of it is in [`crate::status`].
+
+use media_blobs::BlobError;
+use media_domain::{Status, asset::IllegalTransition};
+use media_storage::StorageError;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// Get another token.
+    #[error("the token is not accepted: {0}")]
+    Unauthenticated(&'static str),
+    /// Name the tenant that the token is for.
+    #[error("x-tenant-id must be given and be the token's tenant")]
+    TenantMismatch,
+    /// Get a token with the scope.
+    #[error("the token lacks the scope {0}")]
+    ScopeMissing(&'static str),
+    #[error("there is no such method")]
+    NoSuchMethod,
+    /// Fix the request.
+    #[error("the request is not valid: {}", .0.summary())]
+    Invalid(Violations),
+    #[error("the page token is of another list")]
+    PageTokenInvalid,
+    /// Also for an asset of another tenant, and for a deleted one: the same words, whatever the reason.
+    #[error("there is no such asset")]
+    AssetNotFound,
+    #[error("the asset has no such variant")]
+    VariantNotFound,
+    /// Come back when it is ready, if it will ever be.
+    #[error("the asset is {0}")]
+    NotReady(Status),
+    #[error("the asset is quarantined")]
+    Quarantined,
+    #[error("the original was not scanned whole, so it is not given out")]
+    ScanPartial,
+    /// Send the parts.
+    #[error("{} parts are missing, such as {}", .0.len(), .0.first().copied().unwrap_or_default())]
+    PartsMissing(Vec<u32>),
+    /// Begin again: the file is not the one that was announced.
+    #[error("the stored parts are not those that were announced: {0}")]
+    SizeMismatch(String),
+    /// Send the part again, or look what was sent.
+    #[error("part {0} is stored with another ETag than the one given")]
+    PartChanged(u32),
+    /// Begin again.
+    #[error("the upload is {0}")]
+    UploadEnded(&'static str),
+    #[error("the asset was changed since it was read")]
+    EtagMismatch,
+    /// Come back later.
+    #[error("{0}")]
+    Busy(&'static str),
+    #[error("this instance is stopping")]
+    Stopping,
+    #[error("the database did not do what it was asked")]
+    Storage(#[source] StorageError),
+    #[error("the store did not do what it was asked")]
+    Blobs(#[from] BlobError),
+    /// Our fault.
+    #[error("what is stored cannot be shown")]
+    Defect(#[source] BoxError),
+}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Missing { what: "asset" } => ApiError::AssetNotFound,
+            other => ApiError::Storage(other),
+        }
+    }
+}
+
+impl From<IllegalTransition> for ApiError {
+    fn from(error: IllegalTransition) -> Self {
+        ApiError::Storage(error.into())
+    }
+}
+
+/// Which of the public reasons a bad field has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldReason {
+    Invalid,
+    SizeExceedsLimit,
+    MimeUnsupported,
+}
+
+/// One field that is not as it has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    pub field: &'static str,
+    pub reason: FieldReason,
+    /// Names the limit, and never repeats a value that is long or private.
+    pub description: String,
+}
+
+/// All that is wrong with a request, so that a caller mends it in one go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Violations(pub Vec<Violation>);
+
+impl Violations {
+    pub fn add(&mut self, field: &'static str, description: impl Into<String>) {
+        self.add_as(FieldReason::Invalid, field, description);
+    }
+
+    pub fn add_as(&mut self, reason: FieldReason, field: &'static str, description: impl Into<String>) {
+        self.0.push(Violation { field, reason, description: description.into() });
+    }
+
+    /// One violation, alone.
+    pub fn of(field: &'static str, description: impl Into<String>) -> ApiError {
+        let mut violations = Self::default();
+        violations.add(field, description);
+        ApiError::Invalid(violations)
+    }
+
+    /// # Errors
+    /// [`ApiError::Invalid`] if there is one.
+    pub fn into_result(self) -> Result<(), ApiError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ApiError::Invalid(self)) }
+    }
+
+    fn summary(&self) -> String {
+        self.0.iter().map(|violation| format!("{} {}", violation.field, violation.description)).collect::<Vec<_>>().join("; ")
+    }
+}

@@ -1,0 +1,80 @@
+//! The gRPC services, a file per service. Handlers get a checked [`Caller`] and nothing else that names a tenant.
+
+mod assets;
+mod new_upload;
+mod playback;
+mod uploads;
+pub mod watch;
+
+use std::sync::Arc;
+
+use media_blobs::Blobs;
+use media_domain::AssetId;
+use media_proto::{FILE_DESCRIPTOR_SET, v1};
+use media_runtime::trace_context;
+use media_storage::{Database, TenantTx, assets::Asset};
+use tonic::service::Routes;
+use url::Url;
+use v1::{asset_service_server::AssetServiceServer, playback_service_server::PlaybackServiceServer, upload_service_server::UploadServiceServer};
+
+use crate::{
+    auth::{self, Caller, JwtKeys},
+    error::{ApiError, Violations},
+    keyring::Keyring,
+};
+use watch::Watchers;
+
+/// The largest request: the 10,000 parts of a CompleteUpload, with room.
+const MAX_REQUEST_BYTES: usize = 2 << 20;
+
+/// What handlers work with.
+#[derive(Debug)]
+pub struct Api {
+    pub database: Database,
+    pub blobs: Blobs,
+    pub keys: Keyring,
+    /// Where players reach the door.
+    pub public_url: Url,
+    pub watchers: Arc<Watchers>,
+}
+
+impl Api {
+    /// Begins the transaction of a call: for its caller's tenant, and carrying its trace on.
+    ///
+    /// # Errors
+    /// If no connection is to be had.
+    async fn begin(&self, caller: &Caller, name: &'static str) -> Result<TenantTx, ApiError> {
+        let mut tx = self.database.in_tenant(caller.tenant(), name).await?;
+        tx.caused_by(trace_context::current_traceparent(), None);
+        Ok(tx)
+    }
+}
+
+/// All services, with [`auth::admit`] before the three that are ours.
+///
+/// # Errors
+/// If the descriptors for reflection cannot be read.
+pub fn routes(api: Arc<Api>, keys: Arc<JwtKeys>, health: Routes) -> Result<Routes, tonic_reflection::server::Error> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let services = health
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .add_service(UploadServiceServer::new(uploads::Uploads(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(AssetServiceServer::new(assets::Assets(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(PlaybackServiceServer::new(playback::Playback(api)).max_decoding_message_size(MAX_REQUEST_BYTES));
+    Ok(Routes::from(services.into_axum_router().layer(axum::middleware::from_fn_with_state(keys, auth::admit))))
+}
+
+/// The id that a request names.
+fn asset_id(text: &str) -> Result<AssetId, ApiError> {
+    text.parse().map_err(|error: media_domain::ids::NotAnId| Violations::of("asset_id", error.to_string()))
+}
+
+/// An asset that is there for callers: not deleted, and of the transaction's tenant. All else never was.
+fn there(asset: Option<Asset>) -> Result<Asset, ApiError> {
+    asset.filter(|asset| asset.deleted_at.is_none()).ok_or(ApiError::AssetNotFound)
+}

@@ -1,0 +1,181 @@
+//! AssetService: what became of the files that were handed over.
+
+use std::sync::Arc;
+
+use media_domain::Status;
+use media_proto::v1::{self, asset_service_server::AssetService};
+use media_storage::{StorageError, assets::AssetFilter, uploads::UploadState};
+use tonic::{Request, Response};
+
+use super::{
+    Api, asset_id,
+    new_upload::is_sha256,
+    there,
+    watch::{self, WatchStream},
+};
+use crate::{
+    auth::Caller,
+    convert,
+    error::{ApiError, Violations},
+    page_token,
+};
+
+/// Assets on a page, where the caller does not say how many.
+const DEFAULT_PAGE_SIZE: u32 = 50;
+/// The most assets on a page; who asks for more gets these (AIP-158).
+const MAX_PAGE_SIZE: u32 = 200;
+
+pub struct Assets(pub Arc<Api>);
+
+#[tonic::async_trait]
+impl AssetService for Assets {
+    async fn get_asset(&self, request: Request<v1::GetAssetRequest>) -> Result<Response<v1::GetAssetResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(self.get(&caller, request).await?))
+    }
+
+    async fn list_assets(&self, request: Request<v1::ListAssetsRequest>) -> Result<Response<v1::ListAssetsResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(self.list(&caller, request).await?))
+    }
+
+    type WatchAssetStream = WatchStream;
+
+    async fn watch_asset(&self, request: Request<v1::WatchAssetRequest>) -> Result<Response<WatchStream>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        let id = asset_id(&request.asset_id)?;
+        Ok(Response::new(watch::open(&self.0, &caller, id).await?))
+    }
+
+    async fn delete_asset(&self, request: Request<v1::DeleteAssetRequest>) -> Result<Response<v1::DeleteAssetResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(self.delete(&caller, request).await?))
+    }
+}
+
+impl Assets {
+    async fn get(&self, caller: &Caller, request: v1::GetAssetRequest) -> Result<v1::GetAssetResponse, ApiError> {
+        let id = asset_id(&request.asset_id)?;
+        let mut tx = self.0.begin(caller, "api.get_asset").await?;
+        let asset = there(tx.assets().lookup(id).await?)?;
+        let variants = tx.variants().list(id).await?;
+        let jobs = tx.transcode_jobs().list(id).await?;
+        let tracks = tx.caption_tracks().list(id).await?;
+        Ok(v1::GetAssetResponse {
+            asset: Some(convert::asset(&asset)),
+            variants: variants.iter().map(convert::variant).collect(),
+            jobs: jobs.iter().map(convert::job).collect(),
+            caption_tracks: tracks.iter().map(convert::caption_track).collect(),
+        })
+    }
+
+    async fn list(&self, caller: &Caller, request: v1::ListAssetsRequest) -> Result<v1::ListAssetsResponse, ApiError> {
+        let filter = filter(&request)?;
+        let page_size = page_size(request.page_size)?;
+        let after = match request.page_token.as_str() {
+            "" => None,
+            _ => Some(page_token::open(&self.0.keys, caller.tenant(), &request).ok_or(ApiError::PageTokenInvalid)?),
+        };
+        let mut tx = self.0.begin(caller, "api.list_assets").await?;
+        // One more than the page shows says whether there is another page.
+        let mut assets = tx.assets().list(&filter, after, page_size + 1).await?;
+        let more = assets.len() > page_size as usize;
+        assets.truncate(page_size as usize);
+        let next_page_token = match assets.last() {
+            Some(last) if more => page_token::seal(&self.0.keys, caller.tenant(), &request, (last.created_at, last.id)),
+            _ => String::new(),
+        };
+        Ok(v1::ListAssetsResponse { assets: assets.iter().map(convert::asset).collect(), next_page_token })
+    }
+
+    async fn delete(&self, caller: &Caller, request: v1::DeleteAssetRequest) -> Result<v1::DeleteAssetResponse, ApiError> {
+        let id = asset_id(&request.asset_id)?;
+        // An etag that is none of ours matches no asset.
+        let etag = match request.etag.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| ApiError::EtagMismatch)),
+        };
+        let mut tx = self.0.begin(caller, "api.delete_asset").await?;
+        let before = tx.assets().lock(id).await?.ok_or(ApiError::AssetNotFound)?;
+        if before.deleted_at.is_some() {
+            return Ok(v1::DeleteAssetResponse { asset: Some(convert::asset(&before)) });
+        }
+        let asset = tx.assets().delete(id, etag.transpose()?).await.map_err(|error| match error {
+            StorageError::Changed { what: "asset" } => ApiError::EtagMismatch,
+            other => other.into(),
+        })?;
+        if asset.status == Status::Uploading
+            && let Some(upload) = tx.uploads().of_asset(id).await?.filter(|upload| upload.state == UploadState::Open)
+        {
+            // The janitor throws the parts away.
+            tx.uploads().advance(upload.id, UploadState::Open, UploadState::Aborting).await?;
+        }
+        tx.commit().await?;
+        Ok(v1::DeleteAssetResponse { asset: Some(convert::asset(&asset)) })
+    }
+}
+
+fn page_size(given: i32) -> Result<u32, ApiError> {
+    match u32::try_from(given) {
+        Ok(0) => Ok(DEFAULT_PAGE_SIZE),
+        Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
+        Err(_) => Err(Violations::of("page_size", "is negative")),
+    }
+}
+
+fn filter(request: &v1::ListAssetsRequest) -> Result<AssetFilter, ApiError> {
+    let mut violations = Violations::default();
+    let unknown = "is none that this version knows";
+    let kind = v1::AssetKind::try_from(request.kind).map_err(|_| violations.add("kind", unknown)).ok().and_then(convert::read_kind);
+    let status = v1::AssetStatus::try_from(request.status).map_err(|_| violations.add("status", unknown)).ok().and_then(convert::read_status);
+    let source = v1::AssetSource::try_from(request.source).map_err(|_| violations.add("source", unknown)).ok().and_then(convert::read_source);
+    let owner = match request.owner_user_id.as_str() {
+        "" => None,
+        text => text.parse().map_err(|error: media_domain::ids::NotAnId| violations.add("owner_user_id", error.to_string())).ok(),
+    };
+    let sha256 = Some(request.sha256.to_ascii_lowercase()).filter(|text| !text.is_empty());
+    if sha256.as_deref().is_some_and(|text| !is_sha256(text)) {
+        violations.add("sha256", "must be 64 hexadecimal digits");
+    }
+    let mut time = |field, given: &Option<media_proto::Timestamp>| {
+        let read = given.as_ref().map(convert::read_timestamp);
+        if read == Some(None) {
+            violations.add(field, "is no time");
+        }
+        read.flatten()
+    };
+    let created_from = time("min_create_time", &request.min_create_time);
+    let created_before = time("max_create_time", &request.max_create_time);
+    violations.into_result()?;
+    Ok(AssetFilter { kind, status, source, owner, sha256, created_from, created_before })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_50_assets_unless_said_and_never_more_than_200() {
+        assert_eq!([0, 1, 200, 1_000].map(|given| page_size(given).unwrap()), [50, 1, 200, 200]);
+        assert!(page_size(-1).is_err());
+    }
+
+    #[test]
+    fn a_filter_names_every_field_at_fault() {
+        let request = v1::ListAssetsRequest {
+            kind: 99,
+            owner_user_id: "me".into(),
+            sha256: "abc".into(),
+            min_create_time: Some(media_proto::Timestamp { seconds: i64::MAX, nanos: 0 }),
+            ..v1::ListAssetsRequest::default()
+        };
+        let ApiError::Invalid(violations) = filter(&request).unwrap_err() else { panic!("another error") };
+        assert_eq!(violations.0.iter().map(|it| it.field).collect::<Vec<_>>(), ["kind", "owner_user_id", "sha256", "min_create_time"]);
+    }
+
+    #[test]
+    fn what_is_not_given_narrows_nothing() {
+        let any = filter(&v1::ListAssetsRequest::default()).unwrap();
+        assert!(any.kind.is_none() && any.status.is_none() && any.source.is_none() && any.owner.is_none() && any.sha256.is_none());
+    }
+}

@@ -1,0 +1,389 @@
+//! UploadService: a file is announced, its parts go straight to the store, and its end is told here.
+//!
+//! The store is never awaited inside a transaction. What that leaves open is closed by order: the multipart upload is opened before its
+//! row, so that no row names an upload that is not there; and the row moves on only after the store has said what it holds.
+
+use std::{
+    collections::{HashMap, HashSet},
+    error::Error,
+    sync::Arc,
+    time::Duration,
+};
+
+use media_blobs::{BlobError, PartPlan, SignedUrl, UploadHandle, keys};
+use media_domain::{
+    AssetId, Reason, Source, Status, UploadId,
+    asset::RetentionClass,
+    event::{AssetCreated, AssetUploaded, Event},
+    work::Group,
+};
+use media_proto::v1::{self, upload_service_server::UploadService};
+use media_runtime::trace_context;
+use media_storage::{
+    StorageError, TenantTx,
+    assets::{Asset, NewAsset},
+    uploads::{Upload, UploadState},
+};
+use time::OffsetDateTime;
+use tonic::{Request, Response};
+
+use super::{Api, asset_id, new_upload::NewUpload, there};
+use crate::{
+    auth::Caller,
+    convert,
+    error::{ApiError, Violations},
+};
+
+/// How many parts are signed with the answer to CreateUpload.
+const PARTS_SIGNED_AT_FIRST: usize = 50;
+/// How many parts one SignUploadParts may ask for.
+const MAX_PARTS_SIGNED: usize = 500;
+/// What the store calls an original until the scanner has looked at it: nothing that a browser would show.
+const UNSEEN_TYPE: &str = "application/octet-stream";
+
+pub struct Uploads(pub Arc<Api>);
+
+#[tonic::async_trait]
+impl UploadService for Uploads {
+    async fn create_upload(&self, request: Request<v1::CreateUploadRequest>) -> Result<Response<v1::CreateUploadResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(self.create(&caller, request).await?))
+    }
+
+    async fn sign_upload_parts(&self, request: Request<v1::SignUploadPartsRequest>) -> Result<Response<v1::SignUploadPartsResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(self.sign(&caller, request).await?))
+    }
+
+    async fn complete_upload(&self, request: Request<v1::CompleteUploadRequest>) -> Result<Response<v1::CompleteUploadResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        let asset = self.complete(&caller, request).await?;
+        Ok(Response::new(v1::CompleteUploadResponse { asset: Some(convert::asset(&asset)) }))
+    }
+
+    async fn abort_upload(&self, request: Request<v1::AbortUploadRequest>) -> Result<Response<v1::AbortUploadResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        let asset = self.abort(&caller, asset_id(&request.asset_id)?).await?;
+        Ok(Response::new(v1::AbortUploadResponse { asset: Some(convert::asset(&asset)) }))
+    }
+}
+
+impl Uploads {
+    async fn create(&self, caller: &Caller, request: v1::CreateUploadRequest) -> Result<v1::CreateUploadResponse, ApiError> {
+        let new = NewUpload::read(request)?;
+        let id = AssetId::generate();
+        let blob = self.0.blobs.in_bucket(&keys::original(caller.tenant(), id));
+        let plan = PartPlan::for_size(new.size_bytes)?;
+        let opened = self.0.blobs.create(&blob, UNSEEN_TYPE).await?;
+        let upload = Upload {
+            id: UploadId::generate(),
+            asset: id,
+            blob,
+            s3_upload_id: opened.upload_id.clone(),
+            size_bytes: plan.size(),
+            part_size_bytes: plan.part_size().bytes(),
+            part_count: plan.count(),
+            state: UploadState::Open,
+        };
+        let asset = match self.write_new(caller, &new, &upload).await {
+            Ok(asset) => asset,
+            Err(error) => {
+                self.abort_or_warn(&opened).await;
+                return Err(error);
+            }
+        };
+        let now = OffsetDateTime::now_utc();
+        let mut parts = Vec::new();
+        for (number, size) in plan.parts().take(PARTS_SIGNED_AT_FIRST) {
+            parts.push(signed_part(number, size, self.0.blobs.presign_upload_part(&opened, number, size, now).await?));
+        }
+        let plan = v1::UploadPlan {
+            upload_id: upload.id.to_string(),
+            part_size_bytes: upload.part_size_bytes.cast_signed(),
+            part_count: upload.part_count.cast_signed(),
+            parts,
+        };
+        Ok(v1::CreateUploadResponse { asset: Some(convert::asset(&asset)), plan: Some(plan) })
+    }
+
+    async fn write_new(&self, caller: &Caller, new: &NewUpload, upload: &Upload) -> Result<Asset, ApiError> {
+        let asset = NewAsset {
+            id: upload.asset,
+            owner: new.owner,
+            kind: new.kind,
+            source: Source::Upload,
+            blob: upload.blob.clone(),
+            size_bytes: new.size_bytes,
+            filename: Some(new.filename.clone()),
+            declared_mime: new.mime.clone(),
+            declared_sha256: new.sha256.clone(),
+            priority: new.priority.rank(),
+            retention_class: RetentionClass::Operational,
+            provenance: None,
+            traceparent: trace_context::current_traceparent(),
+        };
+        let created = Event::AssetCreated(AssetCreated { asset_id: asset.id, owner_user_id: asset.owner, kind: asset.kind, source: asset.source });
+        let mut tx = self.0.begin(caller, "api.create_upload").await?;
+        tx.assets().insert(&asset).await?;
+        tx.uploads().insert(upload).await?;
+        tx.outbox().event(&created).await?;
+        let row = there(tx.assets().lookup(asset.id).await?)?;
+        tx.commit().await?;
+        Ok(row)
+    }
+
+    async fn sign(&self, caller: &Caller, request: v1::SignUploadPartsRequest) -> Result<v1::SignUploadPartsResponse, ApiError> {
+        let (_, upload) = self.find(caller, asset_id(&request.asset_id)?, "api.sign_upload_parts").await?;
+        if upload.state != UploadState::Open {
+            return Err(ended(upload.state));
+        }
+        let plan = plan_of(&upload)?;
+        if request.part_numbers.len() > MAX_PARTS_SIGNED {
+            return Err(Violations::of("part_numbers", format!("asks for {} parts, the limit is {MAX_PARTS_SIGNED}", request.part_numbers.len())));
+        }
+        let sizes = request.part_numbers.iter().map(|given| u32::try_from(*given).ok().and_then(|number| Some((number, plan.size_of(number)?))));
+        let wanted = sizes.collect::<Option<Vec<(u32, u64)>>>();
+        let wanted = wanted.ok_or_else(|| Violations::of("part_numbers", format!("names a part that is not one of 1 to {}", upload.part_count)))?;
+
+        let handle = handle(&upload);
+        let there = self.0.blobs.list_parts(&handle).await.map_err(gone_is_ended)?;
+        let now = OffsetDateTime::now_utc();
+        let mut parts = Vec::new();
+        for (number, size) in wanted {
+            parts.push(signed_part(number, size, self.0.blobs.presign_upload_part(&handle, number, size, now).await?));
+        }
+        let uploaded_parts = there.into_iter().map(|part| v1::UploadedPart { number: part.number.cast_signed(), size_bytes: part.size.cast_signed(), etag: part.etag });
+        Ok(v1::SignUploadPartsResponse { parts, uploaded_parts: uploaded_parts.collect() })
+    }
+
+    async fn complete(&self, caller: &Caller, request: v1::CompleteUploadRequest) -> Result<Asset, ApiError> {
+        let id = asset_id(&request.asset_id)?;
+        let (asset, upload) = self.find(caller, id, "api.complete_upload").await?;
+        match upload.state {
+            UploadState::Completed => return Ok(asset),
+            UploadState::Open => {}
+            UploadState::Aborting | UploadState::Aborted => return Err(ended(upload.state)),
+        }
+        self.make_object(&upload, &request.parts).await?;
+
+        let mut tx = self.0.begin(caller, "api.complete_upload").await?;
+        let asset = tx.assets().lock(id).await?.ok_or(ApiError::AssetNotFound)?;
+        let state = tx.uploads().of_asset(id).await?.map(|upload| upload.state);
+        if asset.deleted_at.is_some() || state != Some(UploadState::Open) {
+            return self.too_late(tx, asset, &upload, state).await;
+        }
+        tx.assets().advance(id, Status::Scanning).await?;
+        tx.uploads().advance(upload.id, UploadState::Open, UploadState::Completed).await?;
+        tx.blobs().put(&upload.blob, None, Some(upload.size_bytes)).await?;
+        tx.outbox().event(&Event::AssetUploaded(AssetUploaded { asset_id: id, size_bytes: upload.size_bytes })).await?;
+        tx.work().plan(id, Group::Scan, asset.priority).await?;
+        let asset = there(tx.assets().lookup(id).await?)?;
+        tx.commit().await?;
+        Ok(asset)
+    }
+
+    /// Makes the parts an object, if they are the parts that were announced and, where the caller says which it sent, those.
+    async fn make_object(&self, upload: &Upload, claimed: &[v1::CompletedPart]) -> Result<(), ApiError> {
+        let plan = plan_of(upload)?;
+        let handle = handle(upload);
+        let found = match self.0.blobs.list_parts(&handle).await {
+            Ok(found) => found,
+            // An earlier call completed it and did not come as far as its row: only this upload writes to this key.
+            Err(BlobError::UploadGone | BlobError::NotFound) => return self.completed_before(upload).await,
+            Err(error) => return Err(error.into()),
+        };
+        parts_fit(&plan, &found)?;
+        parts_are_as_claimed(&plan, &found, claimed)?;
+        match self.0.blobs.complete(&handle, &found).await {
+            Ok(_) => Ok(()),
+            Err(BlobError::UploadGone) => self.completed_before(upload).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn completed_before(&self, upload: &Upload) -> Result<(), ApiError> {
+        match self.0.blobs.head(&upload.blob).await? {
+            Some(head) if head.size == upload.size_bytes => Ok(()),
+            Some(head) => Err(ApiError::SizeMismatch(format!("the object has {} bytes, {} were announced", head.size, upload.size_bytes))),
+            None => Err(ApiError::UploadEnded("gone")),
+        }
+    }
+
+    /// The upload ended in another way while its object was made. An object that nobody will name is doomed here.
+    async fn too_late(&self, mut tx: TenantTx, asset: Asset, upload: &Upload, state: Option<UploadState>) -> Result<Asset, ApiError> {
+        if state == Some(UploadState::Completed) {
+            return there(Some(asset));
+        }
+        tx.blobs().put(&upload.blob, None, Some(upload.size_bytes)).await?;
+        tx.blobs().doom(&upload.blob, Duration::ZERO).await?;
+        tx.commit().await?;
+        there(Some(asset))?;
+        Err(ended(state.unwrap_or(UploadState::Aborted)))
+    }
+
+    async fn abort(&self, caller: &Caller, id: AssetId) -> Result<Asset, ApiError> {
+        let mut tx = self.0.begin(caller, "api.abort_upload").await?;
+        there(tx.assets().lock(id).await?)?;
+        let upload = tx.uploads().of_asset(id).await?.ok_or(ApiError::UploadEnded("gone"))?;
+        match upload.state {
+            UploadState::Completed => return Err(ended(upload.state)),
+            UploadState::Open => {
+                tx.assets().fail(id, Reason::UploadAborted, "the caller gave the upload up").await?;
+                tx.uploads().advance(upload.id, UploadState::Open, UploadState::Aborting).await?;
+            }
+            UploadState::Aborting | UploadState::Aborted => {}
+        }
+        let asset = there(tx.assets().lookup(id).await?)?;
+        tx.commit().await?;
+        if upload.state != UploadState::Aborted {
+            self.release(caller, &upload).await;
+        }
+        Ok(asset)
+    }
+
+    /// Throws the parts away, now if the store is there; else the janitor does it.
+    async fn release(&self, caller: &Caller, upload: &Upload) {
+        if !self.abort_or_warn(&handle(upload)).await {
+            return;
+        }
+        let noted = async {
+            let mut tx = self.0.begin(caller, "api.abort_upload").await?;
+            tx.uploads().advance(upload.id, UploadState::Aborting, UploadState::Aborted).await?;
+            Ok(tx.commit().await?)
+        };
+        match noted.await {
+            // The janitor was quicker.
+            Ok(()) | Err(ApiError::Storage(StorageError::Changed { .. })) => {}
+            Err(error) => tracing::info!(error = &error as &dyn Error, upload.id = %upload.id, "the parts are gone; the janitor will note it"),
+        }
+    }
+
+    async fn abort_or_warn(&self, upload: &UploadHandle) -> bool {
+        let outcome = self.0.blobs.abort(upload).await;
+        if let Err(error) = &outcome {
+            tracing::warn!(error = error as &dyn Error, blob.key = upload.blob.key, "the parts of an upload stay until it is swept");
+        }
+        outcome.is_ok()
+    }
+
+    async fn find(&self, caller: &Caller, id: AssetId, name: &'static str) -> Result<(Asset, Upload), ApiError> {
+        let mut tx = self.0.begin(caller, name).await?;
+        let asset = there(tx.assets().lookup(id).await?)?;
+        let upload = tx.uploads().of_asset(id).await?.ok_or(ApiError::UploadEnded("gone"))?;
+        Ok((asset, upload))
+    }
+}
+
+fn handle(upload: &Upload) -> UploadHandle {
+    UploadHandle { blob: upload.blob.clone(), upload_id: upload.s3_upload_id.clone() }
+}
+
+/// The plan that the upload began with: its parts are cut as they were then.
+fn plan_of(upload: &Upload) -> Result<PartPlan, ApiError> {
+    let plan = PartPlan::for_size(upload.size_bytes)?;
+    if plan.part_size().bytes() == upload.part_size_bytes && plan.count() == upload.part_count {
+        Ok(plan)
+    } else {
+        Err(ApiError::Defect(format!("upload {} was planned in parts of {} bytes", upload.id, upload.part_size_bytes).into()))
+    }
+}
+
+/// Every part of the plan is there, with its size, and no other.
+fn parts_fit(plan: &PartPlan, found: &[media_blobs::Part]) -> Result<(), ApiError> {
+    let there: HashSet<u32> = found.iter().map(|part| part.number).collect();
+    let missing: Vec<u32> = (1..=plan.count()).filter(|number| !there.contains(number)).collect();
+    if !missing.is_empty() {
+        return Err(ApiError::PartsMissing(missing));
+    }
+    for part in found {
+        match plan.size_of(part.number) {
+            Some(size) if size == part.size => {}
+            Some(size) => return Err(ApiError::SizeMismatch(format!("part {} has {} bytes, not {size}", part.number, part.size))),
+            None => return Err(ApiError::SizeMismatch(format!("part {} is beyond the {} that were planned", part.number, plan.count()))),
+        }
+    }
+    Ok(())
+}
+
+/// Where the caller says which parts it sent, they are all of the plan and the store has exactly those.
+fn parts_are_as_claimed(plan: &PartPlan, found: &[media_blobs::Part], claimed: &[v1::CompletedPart]) -> Result<(), ApiError> {
+    if claimed.is_empty() {
+        return Ok(());
+    }
+    if let Some(stranger) = claimed.iter().find(|part| !u32::try_from(part.number).is_ok_and(|number| plan.size_of(number).is_some())) {
+        return Err(Violations::of("parts", format!("names part {}, which is not one of 1 to {}", stranger.number, plan.count())));
+    }
+    let etags: HashMap<u32, &str> = claimed.iter().map(|claim| (claim.number.cast_unsigned(), claim.etag.as_str())).collect();
+    let mut unclaimed = Vec::new();
+    for part in found {
+        match etags.get(&part.number) {
+            None => unclaimed.push(part.number),
+            Some(etag) if etag.trim_matches('"') == part.etag.trim_matches('"') => {}
+            Some(_) => return Err(ApiError::PartChanged(part.number)),
+        }
+    }
+    if unclaimed.is_empty() { Ok(()) } else { Err(ApiError::PartsMissing(unclaimed)) }
+}
+
+fn ended(state: UploadState) -> ApiError {
+    ApiError::UploadEnded(match state {
+        UploadState::Open => "open",
+        UploadState::Completed => "completed",
+        UploadState::Aborting | UploadState::Aborted => "aborted",
+    })
+}
+
+fn gone_is_ended(error: BlobError) -> ApiError {
+    match error {
+        BlobError::UploadGone | BlobError::NotFound => ApiError::UploadEnded("gone"),
+        other => other.into(),
+    }
+}
+
+fn signed_part(number: u32, size: u64, signed: SignedUrl) -> v1::SignedPart {
+    v1::SignedPart { number: number.cast_signed(), size_bytes: size.cast_signed(), url: signed.url, expire_time: Some(convert::timestamp(signed.expires_at)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use media_blobs::Part;
+
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn part(number: u32, size: u64) -> Part {
+        Part { number, size, etag: format!("\"etag {number}\"") }
+    }
+
+    fn claim(number: i32, etag: &str) -> v1::CompletedPart {
+        v1::CompletedPart { number, etag: etag.into() }
+    }
+
+    #[test]
+    fn missing_parts_are_all_named() {
+        let plan = PartPlan::for_size(12 * MIB).unwrap();
+        assert!(matches!(parts_fit(&plan, &[part(2, 5 * MIB)]), Err(ApiError::PartsMissing(numbers)) if numbers == [1, 3]));
+        assert!(parts_fit(&plan, &[part(1, 5 * MIB), part(2, 5 * MIB), part(3, 2 * MIB)]).is_ok());
+    }
+
+    #[test]
+    fn a_part_of_another_size_and_one_too_many_are_refused() {
+        let plan = PartPlan::for_size(6 * MIB).unwrap();
+        assert!(matches!(parts_fit(&plan, &[part(1, 5 * MIB), part(2, 2 * MIB)]), Err(ApiError::SizeMismatch(_))));
+        assert!(matches!(parts_fit(&plan, &[part(1, 5 * MIB), part(2, MIB), part(3, 1)]), Err(ApiError::SizeMismatch(_))));
+    }
+
+    #[test]
+    fn what_the_caller_says_it_sent_is_held_against_the_store() {
+        let plan = PartPlan::for_size(6 * MIB).unwrap();
+        let found = [part(1, 5 * MIB), part(2, MIB)];
+        assert!(parts_are_as_claimed(&plan, &found, &[]).is_ok());
+        assert!(parts_are_as_claimed(&plan, &found, &[claim(2, "etag 2"), claim(1, "\"etag 1\"")]).is_ok());
+        assert!(matches!(parts_are_as_claimed(&plan, &found, &[claim(1, "etag 1")]), Err(ApiError::PartsMissing(numbers)) if numbers == [2]));
+        assert!(matches!(parts_are_as_claimed(&plan, &found, &[claim(1, "etag 1"), claim(2, "other")]), Err(ApiError::PartChanged(2))));
+        for number in [0, 3, -1] {
+            assert!(matches!(parts_are_as_claimed(&plan, &found, &[claim(number, "x")]), Err(ApiError::Invalid(_))), "{number}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The one function from error to `tonic::Status`, with google.rpc details: `ErrorInfo` always, `BadRequest` naming each field, and
+//! `RetryInfo` where waiting helps. It is also the one place that logs: what is the caller's is not our log's concern.
+
+use std::{collections::HashMap, error::Error as StdError, time::Duration};
+
+use media_blobs::BlobError;
+use media_domain::Status as AssetStatus;
+use media_storage::StorageError;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::error::{ApiError, FieldReason};
+
+/// The domain of every `ErrorInfo`.
+pub const DOMAIN: &str = "media.v1";
+/// How many part numbers a message names.
+const MAX_NUMBERS_NAMED: usize = 100;
+
+const SOON: Duration = Duration::from_millis(200);
+const LATER: Duration = Duration::from_secs(2);
+
+/// What a caller sees of an error.
+struct Shown {
+    code: Code,
+    reason: &'static str,
+    /// How long to wait before the same call is worth another try.
+    retry: Option<Duration>,
+    metadata: Vec<(&'static str, String)>,
+}
+
+impl Shown {
+    fn new(code: Code, reason: &'static str) -> Self {
+        Self { code, reason, retry: None, metadata: Vec::new() }
+    }
+
+    fn retry(self, after: Duration) -> Self {
+        Self { retry: Some(after), ..self }
+    }
+
+    fn with(mut self, key: &'static str, value: impl ToString) -> Self {
+        self.metadata.push((key, value.to_string()));
+        self
+    }
+}
+
+impl From<ApiError> for Status {
+    fn from(error: ApiError) -> Status {
+        let shown = show(&error);
+        log(&error, &shown);
+        let mut details = ErrorDetails::new();
+        details.set_error_info(shown.reason, DOMAIN, shown.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<HashMap<_, _>>());
+        if let ApiError::Invalid(violations) = &error {
+            details.set_bad_request(violations.0.iter().map(|it| FieldViolation::new(it.field, it.description.clone())).collect::<Vec<_>>());
+        }
+        if let Some(after) = shown.retry {
+            details.set_retry_info(Some(after));
+        }
+        let message = match shown.code {
+            Code::Internal => "internal error".to_owned(),
+            _ => message(&error),
+        };
+        Status::with_error_details(shown.code, message, details)
+    }
+}
+
+/// Decides on code and reason.
+fn show(error: &ApiError) -> Shown {
+    match error {
+        ApiError::Unauthenticated(_) => Shown::new(Code::Unauthenticated, "TOKEN_INVALID"),
+        ApiError::TenantMismatch => Shown::new(Code::PermissionDenied, "TENANT_MISMATCH"),
+        ApiError::ScopeMissing(scope) => Shown::new(Code::PermissionDenied, "SCOPE_MISSING").with("scope", scope),
+        ApiError::NoSuchMethod => Shown::new(Code::Unimplemented, "METHOD_UNKNOWN"),
+        ApiError::Invalid(violations) => {
+            let is = |reason| violations.0.iter().any(|violation| violation.reason == reason);
+            Shown::new(
+                Code::InvalidArgument,
+                if is(FieldReason::SizeExceedsLimit) {
+                    "SIZE_EXCEEDS_LIMIT"
+                } else if is(FieldReason::MimeUnsupported) {
+                    "MIME_UNSUPPORTED"
+                } else {
+                    "FIELD_INVALID"
+                },
+            )
+        }
+        ApiError::PageTokenInvalid => Shown::new(Code::InvalidArgument, "PAGE_TOKEN_INVALID"),
+        ApiError::AssetNotFound => Shown::new(Code::NotFound, "ASSET_NOT_FOUND"),
+        ApiError::VariantNotFound => Shown::new(Code::NotFound, "VARIANT_NOT_FOUND"),
+        ApiError::NotReady(status) => {
+            let shown = Shown::new(Code::FailedPrecondition, "ASSET_NOT_READY").with("status", status);
+            if status.is_final() || *status == AssetStatus::Uploading { shown } else { shown.retry(LATER) }
+        }
+        ApiError::Quarantined => Shown::new(Code::FailedPrecondition, "ASSET_QUARANTINED"),
+        ApiError::ScanPartial => Shown::new(Code::FailedPrecondition, "SCAN_PARTIAL"),
+        ApiError::PartsMissing(numbers) => Shown::new(Code::FailedPrecondition, "UPLOAD_PART_MISSING").with("parts", listed(numbers)).with("count", numbers.len()),
+        ApiError::SizeMismatch(_) => Shown::new(Code::FailedPrecondition, "UPLOAD_SIZE_MISMATCH"),
+        ApiError::PartChanged(number) => Shown::new(Code::FailedPrecondition, "UPLOAD_HASH_MISMATCH").with("part", number),
+        ApiError::UploadEnded(state) => Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("upload", state),
+        ApiError::EtagMismatch => Shown::new(Code::Aborted, "ETAG_MISMATCH"),
+        ApiError::Busy(_) => Shown::new(Code::ResourceExhausted, "RATE_LIMITED").retry(LATER),
+        ApiError::Stopping => Shown::new(Code::Unavailable, "UNAVAILABLE").retry(SOON),
+        ApiError::Storage(error) => match error {
+            StorageError::Unavailable(_) => Shown::new(Code::Unavailable, "UNAVAILABLE").retry(LATER),
+            StorageError::Contention(_) | StorageError::Changed { .. } => Shown::new(Code::Aborted, "CONTENTION").retry(SOON),
+            StorageError::IllegalTransition(moved) => Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("from", moved.from).with("to", moved.to),
+            StorageError::LeaseLost | StorageError::Missing { .. } | StorageError::BadRow { .. } | StorageError::Refused(_) => Shown::new(Code::Internal, "INTERNAL"),
+        },
+        ApiError::Blobs(error) => match error {
+            BlobError::Transient(_) => Shown::new(Code::Unavailable, "UNAVAILABLE").retry(LATER),
+            BlobError::Changed => Shown::new(Code::Aborted, "CONTENTION").retry(SOON),
+            BlobError::NotFound | BlobError::UploadGone | BlobError::Limit(_) | BlobError::Denied(_) | BlobError::Invalid(_) => Shown::new(Code::Internal, "INTERNAL"),
+        },
+        ApiError::Defect(_) => Shown::new(Code::Internal, "INTERNAL"),
+    }
+}
+
+/// What the caller reads. Of a dependency only that it is away, or in the way.
+fn message(error: &ApiError) -> String {
+    match error {
+        ApiError::Storage(error) => error.to_string(),
+        ApiError::Blobs(error) => error.to_string(),
+        ApiError::PartsMissing(numbers) => format!("{} parts are missing: {}", numbers.len(), listed(numbers)),
+        other => other.to_string(),
+    }
+}
+
+fn listed(numbers: &[u32]) -> String {
+    let mut text = numbers.iter().take(MAX_NUMBERS_NAMED).map(u32::to_string).collect::<Vec<_>>().join(", ");
+    if numbers.len() > MAX_NUMBERS_NAMED {
+        text.push_str(", …");
+    }
+    text
+}
+
+fn log(error: &ApiError, shown: &Shown) {
+    match shown.code {
+        Code::Internal => tracing::error!(error = error as &dyn StdError, reason = shown.reason, "a call failed by our fault"),
+        Code::Unavailable if !matches!(error, ApiError::Stopping) => tracing::warn!(error = error as &dyn StdError, reason = shown.reason, "a call failed for want of a dependency"),
+        code => tracing::debug!(error = error as &dyn StdError, reason = shown.reason, ?code, "a call was refused"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Violations;
+
+    fn details(error: ApiError) -> (Code, ErrorDetails) {
+        let status = Status::from(error);
+        (status.code(), status.check_error_details().unwrap())
+    }
+
+    #[test]
+    fn every_error_says_its_domain_and_reason() {
+        for (error, code, reason) in [
+            (ApiError::Unauthenticated("expired"), Code::Unauthenticated, "TOKEN_INVALID"),
+            (ApiError::TenantMismatch, Code::PermissionDenied, "TENANT_MISMATCH"),
+            (ApiError::ScopeMissing("media.read"), Code::PermissionDenied, "SCOPE_MISSING"),
+            (ApiError::AssetNotFound, Code::NotFound, "ASSET_NOT_FOUND"),
+            (StorageError::Missing { what: "asset" }.into(), Code::NotFound, "ASSET_NOT_FOUND"),
+            (ApiError::Quarantined, Code::FailedPrecondition, "ASSET_QUARANTINED"),
+            (ApiError::ScanPartial, Code::FailedPrecondition, "SCAN_PARTIAL"),
+            (ApiError::SizeMismatch("part 1 has 2 of 3 bytes".into()), Code::FailedPrecondition, "UPLOAD_SIZE_MISMATCH"),
+            (ApiError::EtagMismatch, Code::Aborted, "ETAG_MISMATCH"),
+            (ApiError::PageTokenInvalid, Code::InvalidArgument, "PAGE_TOKEN_INVALID"),
+            (ApiError::Blobs(BlobError::Transient("away".into())), Code::Unavailable, "UNAVAILABLE"),
+            (ApiError::Blobs(BlobError::Denied("no".into())), Code::Internal, "INTERNAL"),
+        ] {
+            let (got, details) = details(error);
+            let info = details.error_info().unwrap();
+            assert_eq!((got, info.reason.as_str(), info.domain.as_str()), (code, reason, "media.v1"));
+        }
+    }
+
+    #[test]
+    fn every_field_at_fault_is_named_and_the_limit_gives_the_reason() {
+        let mut violations = Violations::default();
+        violations.add("filename", "is empty");
+        violations.add_as(FieldReason::SizeExceedsLimit, "size_bytes", "is more than 10 bytes");
+        let (code, details) = details(ApiError::Invalid(violations));
+        let fields: Vec<_> = details.bad_request().unwrap().field_violations.iter().map(|it| it.field.as_str()).collect();
+        assert_eq!((code, details.error_info().unwrap().reason.as_str()), (Code::InvalidArgument, "SIZE_EXCEEDS_LIMIT"));
+        assert_eq!(fields, ["filename", "size_bytes"]);
+    }
+
+    #[test]
+    fn waiting_is_advised_only_where_it_helps() {
+        assert!(details(ApiError::NotReady(AssetStatus::Transcoding)).1.retry_info().is_some());
+        assert!(details(ApiError::NotReady(AssetStatus::Failed)).1.retry_info().is_none());
+        assert!(details(ApiError::Blobs(BlobError::Transient("away".into()))).1.retry_info().is_some());
+    }
+
+    #[test]
+    fn a_defect_of_ours_is_not_told_to_strangers() {
+        let status = Status::from(ApiError::Defect("the row of 10.0.0.1 is broken".into()));
+        assert_eq!(status.message(), "internal error");
+    }
+
+    #[test]
+    fn a_long_list_of_missing_parts_is_cut() {
+        let status = Status::from(ApiError::PartsMissing((1..=9_000).collect()));
+        assert!(status.message().starts_with("9000 parts are missing: 1, 2, 3") && status.message().ends_with('…'), "{}", status.message());
+        assert!(status.message().len() < 600);
+    }
+}

@@ -1,0 +1,124 @@
+//! Bytes pushed one way, parts sent the other: for an encode, whose size is not known before its end.
+//!
+//! Memory is two parts: one in flight and one filling. Whoever pushes faster than the store takes waits in
+//! [`PartWriter::write`].
+
+use bytes::{Bytes, BytesMut};
+use tokio::task::JoinSet;
+use tracing::Instrument;
+
+use crate::{BlobError, Blobs, Completed, Part, PartSize, UploadHandle, error::Cause, part_plan::MAX_PARTS};
+
+/// Sends what is pushed as equal parts. Dropped, it stops the part in flight and completes nothing; the upload stays for
+/// whoever knows its id to abort.
+pub struct PartWriter {
+    blobs: Blobs,
+    upload: UploadHandle,
+    part_bytes: usize,
+    filling: BytesMut,
+    /// At most one.
+    in_flight: JoinSet<Result<Part, BlobError>>,
+    parts: Vec<Part>,
+    written: u64,
+}
+
+impl PartWriter {
+    pub fn new(blobs: Blobs, upload: UploadHandle, part: PartSize) -> Self {
+        let part_bytes = usize::try_from(part.bytes()).unwrap_or(usize::MAX);
+        Self { blobs, upload, part_bytes, filling: BytesMut::new(), in_flight: JoinSet::new(), parts: Vec::new(), written: 0 }
+    }
+
+    /// How many bytes were pushed.
+    pub fn bytes_written(&self) -> u64 {
+        self.written
+    }
+
+    /// Takes bytes; waits while a part is full and the one before it is not yet with the store.
+    ///
+    /// # Errors
+    /// What sending a part gave, once; [`BlobError::Limit`] when the output outgrows 10,000 parts. After an error the
+    /// upload has a hole: abort it.
+    pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), BlobError> {
+        while !bytes.is_empty() {
+            if self.filling.is_empty() {
+                self.filling.reserve(self.part_bytes);
+            }
+            let room = self.part_bytes - self.filling.len();
+            let taken = bytes.split_to(room.min(bytes.len()));
+            self.filling.extend_from_slice(&taken);
+            self.written += taken.len() as u64;
+            if self.filling.len() == self.part_bytes {
+                self.send_filled().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is left and waits until the store has every part. Completing is a step of its own, so that a heartbeat
+    /// goes between: whoever lost its lease must not complete.
+    ///
+    /// # Errors
+    /// As [`PartWriter::write`]; [`BlobError::Invalid`] if nothing was written.
+    pub async fn flush_last(mut self) -> Result<SentUpload, BlobError> {
+        if self.written == 0 {
+            return Err(Cause::Empty.invalid());
+        }
+        if !self.filling.is_empty() {
+            self.send_filled().await?;
+        }
+        self.wait_for_part().await?;
+        let sent: u64 = self.parts.iter().map(|part| part.size).sum();
+        if sent != self.written {
+            return Err(Cause::Hole { sent, written: self.written }.invalid());
+        }
+        Ok(SentUpload { blobs: self.blobs, upload: self.upload, parts: self.parts })
+    }
+
+    async fn send_filled(&mut self) -> Result<(), BlobError> {
+        self.wait_for_part().await?;
+        let number = self.parts.len() as u64 + 1;
+        let number =
+            u32::try_from(number).ok().filter(|number| *number <= MAX_PARTS).ok_or_else(|| Cause::TooManyParts(MAX_PARTS).limit())?;
+        let body = self.filling.split().freeze();
+        let (blobs, upload) = (self.blobs.clone(), self.upload.clone());
+        self.in_flight.spawn(async move { blobs.upload_part(&upload, number, body).await }.in_current_span());
+        Ok(())
+    }
+
+    async fn wait_for_part(&mut self) -> Result<(), BlobError> {
+        if let Some(ended) = self.in_flight.join_next().await {
+            self.parts.push(ended.map_err(|panic| BlobError::Transient(panic.into()))??);
+        }
+        Ok(())
+    }
+}
+
+/// An upload whose every part is with the store, and which is no object yet.
+pub struct SentUpload {
+    blobs: Blobs,
+    upload: UploadHandle,
+    parts: Vec<Part>,
+}
+
+impl SentUpload {
+    pub fn upload(&self) -> &UploadHandle {
+        &self.upload
+    }
+
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The bytes of all parts.
+    pub fn size(&self) -> u64 {
+        self.parts.iter().map(|part| part.size).sum()
+    }
+
+    /// Makes it an object. May be called again after a transient error.
+    ///
+    /// # Errors
+    /// As [`Blobs::complete`].
+    pub async fn complete(&self) -> Result<Completed, BlobError> {
+        self.blobs.complete(&self.upload, &self.parts).await
+    }
+}

@@ -1,0 +1,82 @@
+//! The command line, whole: what every verb shares, and the verbs.
+
+use clap::{Parser, Subcommand};
+use media_domain::TenantId;
+
+use crate::{failure::EXIT_CODES, verbs};
+
+/// Hands files to the media service, watches what becomes of them, and gets them back.
+#[derive(Debug, Parser)]
+#[command(name = "media", version, after_help = EXIT_CODES, max_term_width = 120)]
+pub struct Args {
+    #[command(flatten)]
+    pub caller: Caller,
+    /// Answer in protobuf JSON, one value a line
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Which service is called, and by whom.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Calling")]
+pub struct Caller {
+    /// The gRPC address of the service, such as https://media.example.com
+    #[arg(long, global = true, env = "MEDIA_API", value_name = "URL")]
+    pub api: Option<String>,
+    /// The JWT that says who calls; `media token` makes one for development
+    #[arg(long, global = true, env = "MEDIA_TOKEN", value_name = "JWT", hide_env_values = true)]
+    pub token: Option<String>,
+    /// The tenant to act for; without it, the one of the token
+    #[arg(long, global = true, env = "MEDIA_TENANT", value_name = "UUID")]
+    pub tenant: Option<TenantId>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Hand files over
+    Upload(verbs::upload::Upload),
+    /// Show an asset with its variants, jobs and captions
+    Show(verbs::show::Show),
+    /// List assets, newest first
+    Ls(verbs::ls::Ls),
+    /// Follow an asset until it is done
+    Watch(verbs::watch::Watch),
+    /// Print the URLs that an asset is played by, or play it
+    Play(verbs::play::Play),
+    /// Save the original or a variant
+    Download(verbs::download::Download),
+    /// Bring the database's schema up to date, as the owner of the schema
+    Migrate(verbs::migrate::Migrate),
+    /// Make a JWT for development
+    Token(verbs::token::Token),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn an_asset_that_is_no_ulid_is_a_usage_error() {
+        let error = Args::try_parse_from(["media", "show", "../../etc/passwd"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("not a ULID"), "{error}");
+    }
+
+    #[test]
+    fn a_token_is_signed_by_a_secret_or_a_key_and_not_by_both() {
+        let parse = |signers: &[&str]| Args::try_parse_from(["media", "token", "--sub", "x"].iter().chain(signers));
+        assert!(parse(&["--secret", "s"]).is_ok());
+        assert!(parse(&["--key", "k.pem"]).is_ok());
+        assert!(parse(&["--secret", "s", "--key", "k.pem"]).is_err());
+        assert!(parse(&[]).is_err());
+    }
+}

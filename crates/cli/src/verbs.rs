@@ -1,0 +1,34 @@
+//! A file per verb, and who calls which.
+
+pub mod download;
+pub mod ls;
+pub mod migrate;
+pub mod play;
+pub mod show;
+pub mod token;
+pub mod upload;
+pub mod watch;
+
+use crate::{
+    api::Api,
+    args::{Args, Verb},
+    failure::Failure,
+};
+
+/// Does what the command line says.
+///
+/// # Errors
+/// The verb's own.
+pub async fn run(args: Args) -> Result<(), Failure> {
+    let Args { caller, json, verb } = args;
+    match verb {
+        Verb::Migrate(migrate) => migrate.run(json).await,
+        Verb::Token(token) => token.run(caller.tenant, json),
+        Verb::Upload(upload) => upload.run(&Api::connect(&caller).await?, &caller, json).await,
+        Verb::Show(show) => show.run(&Api::connect(&caller).await?, json).await,
+        Verb::Ls(ls) => ls.run(&Api::connect(&caller).await?, json).await,
+        Verb::Watch(watch) => watch.run(&Api::connect(&caller).await?, json).await,
+        Verb::Play(play) => play.run(&Api::connect(&caller).await?, json).await,
+        Verb::Download(download) => download.run(&Api::connect(&caller).await?, json).await,
+    }
+}

@@ -1,0 +1,77 @@
+//! The enums of the contract as the words of the design, and back.
+
+use media_domain::{Kind, Source, Status, asset::Priority};
+use media_proto::v1;
+
+fn word(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
+}
+
+pub fn kind(kind: v1::AssetKind) -> String {
+    word(kind.as_str_name(), "ASSET_KIND_")
+}
+
+pub fn status(status: v1::AssetStatus) -> String {
+    word(status.as_str_name(), "ASSET_STATUS_")
+}
+
+pub fn source(source: v1::AssetSource) -> String {
+    word(source.as_str_name(), "ASSET_SOURCE_")
+}
+
+pub fn verdict(verdict: v1::ScanVerdict) -> String {
+    word(verdict.as_str_name(), "SCAN_VERDICT_")
+}
+
+pub fn retention(class: v1::RetentionClass) -> String {
+    word(class.as_str_name(), "RETENTION_CLASS_")
+}
+
+pub fn job(status: v1::JobStatus) -> String {
+    word(status.as_str_name(), "JOB_STATUS_")
+}
+
+pub fn caption_kind(kind: v1::CaptionKind) -> String {
+    word(kind.as_str_name(), "CAPTION_KIND_")
+}
+
+pub fn caption_source(source: v1::CaptionSource) -> String {
+    word(source.as_str_name(), "CAPTION_SOURCE_")
+}
+
+pub fn kind_named(kind: Kind) -> v1::AssetKind {
+    v1::AssetKind::from_str_name(&format!("ASSET_KIND_{}", kind.as_str().to_uppercase())).unwrap_or_default()
+}
+
+pub fn status_named(status: Status) -> v1::AssetStatus {
+    v1::AssetStatus::from_str_name(&format!("ASSET_STATUS_{}", status.as_str().to_uppercase())).unwrap_or_default()
+}
+
+pub fn source_named(source: Source) -> v1::AssetSource {
+    v1::AssetSource::from_str_name(&format!("ASSET_SOURCE_{}", source.as_str().to_uppercase())).unwrap_or_default()
+}
+
+pub fn priority_named(priority: Priority) -> v1::Priority {
+    v1::Priority::from_str_name(&format!("PRIORITY_{}", priority.as_str().to_uppercase())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_of_the_design_has_its_place_in_the_contract() {
+        for &each in Kind::ALL {
+            assert_eq!(kind(kind_named(each)), each.as_str());
+        }
+        for &each in Status::ALL {
+            assert_eq!(status(status_named(each)), each.as_str());
+        }
+        for &each in Source::ALL {
+            assert_eq!(source(source_named(each)), each.as_str());
+        }
+        for &each in Priority::ALL {
+            assert_ne!(priority_named(each), v1::Priority::Unspecified, "{each}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Real servers as child processes, for tests and for a person who develops: Postgres, RabbitMQ, clamd and SeaweedFS on
+//! free ports of the loopback address, unprivileged, in one temporary folder.
+//!
+//! Its promise: what it starts ends with it, also when it is killed with -9. Each server runs in a process group of its
+//! own beside a watcher that kills the group when our end of a pipe closes, which the kernel does for a process however
+//! it died.
+//!
+//! - `media-devstack run -- COMMAND` gives a whole test run one [`Stack`]; a test says
+//!   [`StackInfo::from_env`]`()?.`[`isolated`](StackInfo::isolated)`("its name")` and gets a database, a vhost and two buckets of its own.
+//! - A test that must kill a server starts a stack in which only that one is its own: [`StackOptions::beside`].
+//! - `media-devstack up` serves a person.
+//! - Each server can be one given by URL: [`Given::from_env`] names the variables.
+
+mod clamd;
+mod error;
+mod folder;
+mod given;
+mod info;
+mod isolated;
+mod place;
+mod ports;
+mod postgres;
+mod rabbitmq;
+mod seaweedfs;
+mod server;
+mod stack;
+mod supervise;
+mod template;
+
+pub use error::DevstackError;
+pub use given::Given;
+pub use info::{ClamdInfo, DatabaseRole, PostgresInfo, RabbitMqInfo, S3Credentials, S3Identity, S3Info, StackInfo};
+pub use isolated::Isolated;
+pub use server::Server;
+pub use stack::{Stack, StackOptions};

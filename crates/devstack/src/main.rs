@@ -1,0 +1,64 @@
+//! `media-devstack`: the stack of servers from a terminal.
+
+mod run;
+mod up;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use media_devstack::{Given, StackOptions};
+
+/// Real servers for tests and development, which end with this program.
+#[derive(Parser)]
+#[command(name = "media-devstack", version)]
+struct Arguments {
+    /// The SQL files that a database starts with; by default those of this repository.
+    #[arg(long, global = true)]
+    migrations: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Start the servers with one database, vhost and pair of buckets, print where they are, and stay until Ctrl-C.
+    Up {
+        /// An empty folder for data and logs, which stays; by default a temporary one.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// Write the `export` lines to this file, too.
+        #[arg(long)]
+        env_file: Option<PathBuf>,
+    },
+    /// Start the servers, run COMMAND with their addresses in its environment, and end with its exit code.
+    Run {
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false).init();
+    match open(Arguments::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("media-devstack: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn open(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let mut options = StackOptions { given: Given::from_env()?, ..StackOptions::default() };
+    if let Some(migrations) = arguments.migrations {
+        options.migrations = migrations.canonicalize()?;
+    }
+    match arguments.verb {
+        Verb::Up { dir, env_file } => up::up(StackOptions { folder: dir, ..options }, env_file).await,
+        Verb::Run { command } => run::run(options, &command).await,
+    }
+}

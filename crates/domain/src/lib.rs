@@ -1,0 +1,24 @@
+//! The words of the media service and the rules that need no server: ids, states and their legal moves, profiles,
+//! plans, events and commands.
+//!
+//! Nothing here reads a clock, a file or a socket, and nothing here depends on another crate of ours.
+
+pub mod asset;
+pub mod blob;
+pub mod command;
+pub mod event;
+pub mod ids;
+pub mod info;
+pub mod limits;
+pub mod plan;
+pub mod profile;
+pub mod provenance;
+pub mod reason;
+pub mod work;
+
+pub use asset::{Kind, Source, Status};
+pub use blob::BlobName;
+pub use ids::{AiArtifactId, AssetId, CaptionTrackId, EventId, JobId, OwnerId, TenantId, TranscriptId, UploadId, VariantId, WorkId};
+pub use info::MediaInfo;
+pub use profile::{Profile, Profiles};
+pub use reason::Reason;

@@ -1,0 +1,28 @@
+//! The sizes that the service accepts by kind (DESIGN: limits). A tenant's policy can only lower them.
+
+use std::time::Duration;
+
+use crate::Kind;
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// The most bytes that an original of this kind may have.
+pub fn max_bytes(kind: Kind) -> u64 {
+    match kind.pipeline() {
+        Kind::Video => 64 * GIB,
+        Kind::Audio | Kind::AiAudio => 8 * GIB,
+        Kind::Image | Kind::AiImage => 256 * MIB,
+        Kind::Document => 200 * MIB,
+        Kind::Subtitle => 16 * MIB,
+    }
+}
+
+/// The longest playing time that is processed.
+pub const MAX_DURATION: Duration = Duration::from_secs(12 * 3600);
+/// The most pixels of a still.
+pub const MAX_PIXELS: u64 = 100_000_000;
+/// The most pixels over all frames of an animation.
+pub const MAX_ANIMATION_PIXELS: u64 = 50_000_000;
+/// The most UTF-8 bytes of a file name.
+pub const MAX_FILENAME_BYTES: usize = 255;

@@ -1,0 +1,76 @@
+//! What workers claim: the queues and the groups of profiles that one graph makes.
+
+use crate::asset::words;
+
+words! {
+    /// A queue of commands, and the worker behind it.
+    Queue { Scan = "scan", Transcode = "transcode", Caption = "caption" }
+}
+
+words! {
+    /// One piece of work on an asset: claimed, run and committed as a whole.
+    Group {
+        /// Hash, scan, sniff.
+        Scan = "scan",
+        /// Look into the file and plan what follows.
+        Probe = "probe",
+        /// 16 kHz mono PCM for the captioner.
+        Speech = "speech",
+        /// One picture that stands for a video.
+        Poster = "poster",
+        /// The rungs and audio renditions of a video.
+        Ladder = "ladder",
+        /// The audio renditions of an audio file.
+        Audio = "audio",
+        /// The sizes of a picture.
+        Stills = "stills",
+        /// Speech to text.
+        Captions = "captions",
+    }
+}
+
+words! {
+    /// The state of a piece of work, and of a job.
+    WorkState {
+        Waiting = "waiting",
+        Running = "running",
+        Succeeded = "succeeded",
+        Failed = "failed",
+        /// Of a job only: its profile does not apply to this file.
+        Skipped = "skipped",
+        Cancelled = "cancelled",
+    }
+}
+
+impl Queue {
+    /// The RabbitMQ queue that wakes this worker.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Queue::Scan => "media.scan",
+            Queue::Transcode => "media.transcode",
+            Queue::Caption => "media.caption",
+        }
+    }
+}
+
+impl Group {
+    pub const fn queue(self) -> Queue {
+        match self {
+            Group::Scan => Queue::Scan,
+            Group::Captions => Queue::Caption,
+            _ => Queue::Transcode,
+        }
+    }
+
+    /// Which group of one asset goes first: speech before the pictures, so that captions need not wait for the ladder;
+    /// the poster before the rungs.
+    pub const fn rank(self) -> i16 {
+        match self {
+            Group::Scan | Group::Probe | Group::Captions => 0,
+            Group::Speech => 1,
+            Group::Poster => 2,
+            Group::Audio | Group::Stills => 3,
+            Group::Ladder => 4,
+        }
+    }
+}

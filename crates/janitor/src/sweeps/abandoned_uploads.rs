@@ -1,0 +1,39 @@
+//! Uploads that nobody finished are failed, and the parts of those given up leave the bucket.
+
+use media_blobs::UploadHandle;
+use media_domain::{Reason, Status};
+use media_storage::{across::UnfinishedUpload, uploads::UploadState};
+
+use super::{BATCH, Janitor};
+
+pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
+    let mut swept = 0;
+    for unfinished in janitor.database.across_tenants().unfinished_uploads(janitor.config.abandoned_after, BATCH).await? {
+        swept += u64::from(end(janitor, unfinished).await?);
+    }
+    Ok(swept)
+}
+
+async fn end(janitor: &Janitor, unfinished: UnfinishedUpload) -> anyhow::Result<bool> {
+    let UnfinishedUpload { tenant, asset: id, .. } = unfinished;
+    let mut tx = janitor.database.in_tenant(tenant, "janitor.abandon_upload").await?;
+    let Some(asset) = tx.assets().lock(id).await? else { return Ok(false) };
+    let Some(upload) = tx.uploads().of_asset(id).await? else { return Ok(false) };
+    match upload.state {
+        UploadState::Open => {
+            tx.caused_by(asset.traceparent.clone(), Some(upload.id.to_string()));
+            tx.uploads().advance(upload.id, UploadState::Open, UploadState::Aborting).await?;
+            if asset.status == Status::Uploading {
+                tx.assets().fail(id, Reason::UploadAbandoned, "the upload was not finished in time").await?;
+            }
+            tx.commit().await?;
+        }
+        UploadState::Aborting => drop(tx),
+        UploadState::Completed | UploadState::Aborted => return Ok(false),
+    }
+    janitor.blobs.abort(&UploadHandle { blob: upload.blob, upload_id: upload.s3_upload_id }).await?;
+    let mut tx = janitor.database.in_tenant(tenant, "janitor.abort_upload").await?;
+    tx.uploads().advance(upload.id, UploadState::Aborting, UploadState::Aborted).await?;
+    tx.commit().await?;
+    Ok(true)
+}

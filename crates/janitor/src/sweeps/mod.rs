@@ -1,0 +1,84 @@
+//! The sweeps: each is named for what it sweeps, takes no input, works in batches, and is safe to run twice at once.
+
+mod abandoned_uploads;
+mod doomed_blobs;
+mod expired_leases;
+mod idle_queues;
+mod old_messages;
+mod stale_output_uploads;
+
+use std::time::Duration;
+
+use media_blobs::Blobs;
+use media_runtime::Context;
+use media_storage::Database;
+use serde::Deserialize;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+/// The settings of the sweeps.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepsConfig {
+    /// How often lost leases and idle queues are looked for.
+    #[serde(with = "humantime_serde")]
+    pub work_every: Duration,
+    /// How often uploads, blobs and old messages are looked for.
+    #[serde(with = "humantime_serde")]
+    pub storage_every: Duration,
+    /// How long work may wait while none of its queue is claimed, before its workers are asked again.
+    #[serde(with = "humantime_serde")]
+    pub idle_after: Duration,
+    /// How long an upload may stay unfinished.
+    #[serde(with = "humantime_serde")]
+    pub abandoned_after: Duration,
+    /// How long published messages are kept, so that they can be replayed.
+    #[serde(with = "humantime_serde")]
+    pub outbox_kept: Duration,
+    /// How long the inbox remembers a message.
+    #[serde(with = "humantime_serde")]
+    pub inbox_kept: Duration,
+}
+
+/// How many rows a sweep takes at a time.
+const BATCH: i32 = 100;
+
+/// What a sweep works with.
+pub struct Janitor {
+    pub database: Database,
+    pub blobs: Blobs,
+    pub config: SweepsConfig,
+}
+
+impl Janitor {
+    /// Runs every sweep by the clock, until the service is told to stop. One that fails is tried again at its next turn.
+    pub async fn run<C>(&self, cx: &Context<C>) {
+        tokio::join!(
+            self.every(cx, "expired_leases", self.config.work_every, async || expired_leases::sweep(self).await),
+            self.every(cx, "idle_queues", self.config.work_every, async || idle_queues::sweep(self).await),
+            self.every(cx, "abandoned_uploads", self.config.storage_every, async || abandoned_uploads::sweep(self).await),
+            self.every(cx, "stale_output_uploads", self.config.storage_every, async || stale_output_uploads::sweep(self).await),
+            self.every(cx, "doomed_blobs", self.config.storage_every, async || doomed_blobs::sweep(self).await),
+            self.every(cx, "old_messages", self.config.storage_every, async || old_messages::sweep(self).await),
+        );
+    }
+
+    async fn every<C>(&self, cx: &Context<C>, name: &'static str, period: Duration, sweep: impl AsyncFn() -> anyhow::Result<u64>) {
+        let stop = &cx.shutdown.soft;
+        let mut ticks = interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            match stop.run_until_cancelled(sweep()).await {
+                Some(Ok(0)) | None => {}
+                Some(Ok(swept)) => {
+                    metrics::counter!("media_swept_total", "sweep" => name).increment(swept);
+                    info!(sweep = name, swept, "swept");
+                }
+                Some(Err(error)) => {
+                    metrics::counter!("media_sweep_failures_total", "sweep" => name).increment(1);
+                    warn!(sweep = name, error = format!("{error:#}"), "a sweep failed; it is tried again at its next turn");
+                }
+            }
+        }
+    }
+}

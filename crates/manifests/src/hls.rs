@@ -1,0 +1,170 @@
+//! HLS playlists (RFC 8216): one object per rendition, each segment a byte range of it.
+//!
+//! A master playlist stands at `hls.m3u8`, a media playlist at `media/{profile}.m3u8` beside its object `media/{profile}`, and a
+//! subtitle playlist at `captions/{track}.m3u8` beside `captions/{track}.vtt`; every URI is relative to the playlist it stands in.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use media_domain::CaptionTrackId;
+
+use crate::{Caption, CaptionKind, ManifestError, Rendition, Track};
+
+/// The media type of a playlist (RFC 8216, 10).
+pub const MIME: &str = "application/vnd.apple.mpegurl";
+
+/// `EXT-X-MAP` for segments of fragmented MP4 wants 6 (RFC 8216, 7); clients in the field take 7 as the sign for CMAF.
+const HEAD: &str = "#EXTM3U\n#EXT-X-VERSION:7\n";
+/// Follows the path of a segment. ffmpeg (seen with 5.1.9; its option `allowed_segment_extensions`) opens no segment whose URL does
+/// not end like a media file, and the object's path ends with the profile. The door reads no query.
+const SEGMENT_ENDING: &str = "?as=.mp4";
+const AUDIO_GROUP: &str = "audio";
+const CAPTION_GROUP: &str = "captions";
+
+/// The master playlist: every video rendition with the audio and caption renditions that go with it; without video, every
+/// audio rendition by itself. The lightest comes first, because that is where a player starts.
+///
+/// # Errors
+/// [`ManifestError::NothingToPlay`] where there is no rendition.
+pub fn master(renditions: &[Rendition], captions: &[Caption]) -> Result<String, ManifestError> {
+    let (mut video, mut audio): (Vec<&Rendition>, Vec<&Rendition>) = renditions.iter().partition(|rendition| rendition.is_video());
+    video.sort_by_key(|rendition| rendition.index.peak_bps());
+    audio.sort_by_key(|rendition| rendition.index.peak_bps());
+
+    let mut text = format!("{HEAD}#EXT-X-INDEPENDENT-SEGMENTS\n");
+    let (streams, grouped) = match (video.is_empty(), audio.is_empty()) {
+        (true, true) => return Err(ManifestError::NothingToPlay),
+        (true, false) => (audio, Vec::new()),
+        (false, _) => (video, audio),
+    };
+    write_audio_group(&mut text, &grouped);
+    write_caption_group(&mut text, captions);
+    for stream in streams {
+        write_stream(&mut text, stream, &grouped, !captions.is_empty());
+    }
+    Ok(text)
+}
+
+/// The media playlist of one rendition.
+pub fn media(rendition: &Rendition) -> String {
+    let index = &rendition.index;
+    let mut text = media_head(index.target_duration_seconds());
+    let object = format!("{}{SEGMENT_ENDING}", rendition.profile);
+    line(&mut text, format_args!("#EXT-X-INDEPENDENT-SEGMENTS"));
+    line(&mut text, format_args!("#EXT-X-MAP:URI=\"{object}\",BYTERANGE=\"{}@0\"", index.init_bytes()));
+    for fragment in index.fragments() {
+        line(&mut text, format_args!("#EXTINF:{},", seconds(fragment.duration_us)));
+        line(&mut text, format_args!("#EXT-X-BYTERANGE:{}@{}", fragment.size, fragment.offset));
+        line(&mut text, format_args!("{object}"));
+    }
+    line(&mut text, format_args!("#EXT-X-ENDLIST"));
+    text
+}
+
+/// The media playlist of a caption track: the whole WebVTT file as one segment, as long as the asset plays (RFC 8216, 3.5).
+pub fn caption(track: CaptionTrackId, duration_us: u64) -> String {
+    let duration_us = duration_us.max(1);
+    let mut text = media_head(duration_us.div_ceil(1_000_000));
+    line(&mut text, format_args!("#EXTINF:{},", seconds(duration_us)));
+    line(&mut text, format_args!("{track}.vtt"));
+    line(&mut text, format_args!("#EXT-X-ENDLIST"));
+    text
+}
+
+fn media_head(target_duration_seconds: u64) -> String {
+    format!("{HEAD}#EXT-X-TARGETDURATION:{target_duration_seconds}\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n")
+}
+
+/// `EXT-X-MEDIA` of each audio rendition (RFC 8216, 4.3.4.1). Names are unique in their group, as it demands.
+fn write_audio_group(text: &mut String, audio: &[&Rendition]) {
+    let mut names = BTreeSet::new();
+    for (number, rendition) in audio.iter().enumerate() {
+        let Track::Audio { channels, language } = &rendition.track else { continue };
+        let language = language.as_deref().map(quotable).filter(|language| !language.is_empty());
+        let name = unique(&mut names, language.clone().unwrap_or_else(|| "audio".to_owned()), rendition.profile.as_str());
+        let language = language.map(|language| format!(",LANGUAGE=\"{language}\"")).unwrap_or_default();
+        let default = if number == 0 { "YES" } else { "NO" };
+        line(
+            text,
+            format_args!(
+                "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{AUDIO_GROUP}\",NAME=\"{name}\"{language},DEFAULT={default},AUTOSELECT=YES,CHANNELS=\"{channels}\",URI=\"media/{}.m3u8\"",
+                rendition.profile
+            ),
+        );
+    }
+}
+
+fn write_caption_group(text: &mut String, captions: &[Caption]) {
+    let mut names = BTreeSet::new();
+    for caption in captions {
+        let language = quotable(&caption.language);
+        let (kind, characteristics) = match caption.kind {
+            CaptionKind::Captions => (
+                "captions",
+                ",CHARACTERISTICS=\"public.accessibility.transcribes-spoken-dialog,public.accessibility.describes-music-and-sound\"",
+            ),
+            CaptionKind::Subtitles => ("subtitles", ""),
+            CaptionKind::Descriptions => ("descriptions", ",CHARACTERISTICS=\"public.accessibility.describes-video\""),
+        };
+        let name = unique(&mut names, format!("{language} {kind}"), &caption.track.to_string());
+        line(
+            text,
+            format_args!(
+                "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"{CAPTION_GROUP}\",NAME=\"{name}\",LANGUAGE=\"{language}\",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO{characteristics},URI=\"captions/{}.m3u8\"",
+                caption.track
+            ),
+        );
+    }
+}
+
+/// `EXT-X-STREAM-INF` (RFC 8216, 4.3.4.2). Its rates are those of the stream with the heaviest audio of the group, and its codecs
+/// all that may be heard with it.
+fn write_stream(text: &mut String, stream: &Rendition, audio: &[&Rendition], captions: bool) {
+    let heaviest = |rate: fn(&Rendition) -> u64| audio.iter().map(|rendition| rate(rendition)).max().unwrap_or(0);
+    let peak = stream.index.peak_bps().saturating_add(heaviest(|rendition| rendition.index.peak_bps()));
+    let average = stream.index.average_bps().saturating_add(heaviest(|rendition| rendition.index.average_bps()));
+
+    let audio_codecs: BTreeSet<String> = audio.iter().map(|rendition| quotable(&rendition.codec)).collect();
+    let codecs: Vec<String> = std::iter::once(quotable(&stream.codec)).chain(audio_codecs).collect();
+
+    let mut attributes = format!("BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{}\"", codecs.join(","));
+    if let Track::Video { width, height, frame_rate: (frames, seconds) } = stream.track {
+        attributes.push_str(&format!(",RESOLUTION={width}x{height}"));
+        if frames > 0 && seconds > 0 {
+            attributes.push_str(&format!(",FRAME-RATE={:.3}", f64::from(frames) / f64::from(seconds)));
+        }
+    }
+    if !audio.is_empty() {
+        attributes.push_str(&format!(",AUDIO=\"{AUDIO_GROUP}\""));
+    }
+    if captions {
+        attributes.push_str(&format!(",SUBTITLES=\"{CAPTION_GROUP}\""));
+    }
+    line(text, format_args!("#EXT-X-STREAM-INF:{attributes},CLOSED-CAPTIONS=NONE"));
+    line(text, format_args!("media/{}.m3u8", stream.profile));
+}
+
+/// A duration as `EXTINF` takes it: decimal seconds, to the microsecond (RFC 8216, 4.3.2.1).
+fn seconds(duration_us: u64) -> String {
+    format!("{}.{:06}", duration_us / 1_000_000, duration_us % 1_000_000)
+}
+
+/// What may stand in a quoted string: no quotation mark and no line break (RFC 8216, 4.2).
+fn quotable(text: &str) -> String {
+    text.chars().filter(|character| *character != '"' && !character.is_control()).collect()
+}
+
+fn unique(taken: &mut BTreeSet<String>, name: String, distinction: &str) -> String {
+    let name = if taken.contains(&name) { format!("{name} ({distinction})") } else { name };
+    taken.insert(name.clone());
+    name
+}
+
+fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    text.write_fmt(content).unwrap_or_default();
+    text.push('\n');
+}
+
+#[cfg(test)]
+#[path = "hls_tests.rs"]
+mod tests;

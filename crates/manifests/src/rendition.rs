@@ -1,0 +1,58 @@
+//! What a manifest is rendered from.
+
+use media_domain::{CaptionTrackId, profile::ProfileName};
+
+use crate::FragmentIndex;
+
+/// One stored object that a player can choose: a rung, or an audio rendition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendition {
+    pub profile: ProfileName,
+    /// As RFC 6381 writes it: `avc1.64001f`, `mp4a.40.2`.
+    pub codec: String,
+    pub track: Track,
+    pub index: FragmentIndex,
+}
+
+/// The one track of a rendition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Track {
+    Video {
+        /// In pixels.
+        width: u32,
+        /// In pixels.
+        height: u32,
+        /// Frames a second, as a fraction; `0/1` where it is not known.
+        frame_rate: (u32, u32),
+    },
+    Audio {
+        channels: u32,
+        /// BCP 47, where it is known.
+        language: Option<String>,
+    },
+}
+
+/// A caption track that players may see, as WebVTT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caption {
+    pub track: CaptionTrackId,
+    /// BCP 47.
+    pub language: String,
+    pub kind: CaptionKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptionKind {
+    /// Speech and the sounds that matter, for those who do not hear.
+    Captions,
+    /// Speech, for those who do not know the language.
+    Subtitles,
+    /// What is seen, for those who do not see.
+    Descriptions,
+}
+
+impl Rendition {
+    pub(crate) fn is_video(&self) -> bool {
+        matches!(self.track, Track::Video { .. })
+    }
+}

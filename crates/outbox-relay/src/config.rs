@@ -1,0 +1,39 @@
+//! The settings of media-outbox-relay; `defaults.toml` says what each is for.
+
+use media_messaging::AmqpConfig;
+use media_runtime::{Problem, Settings};
+use media_storage::DatabaseConfig;
+use serde::Deserialize;
+
+use crate::drain::DrainConfig;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelayConfig {
+    pub database: DatabaseConfig,
+    pub amqp: AmqpConfig,
+    pub drain: DrainConfig,
+}
+
+impl Settings for RelayConfig {
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if !(1..=10_000).contains(&self.drain.batch) {
+            problems.push(Problem::new("drain.batch", "must be between 1 and 10000"));
+        }
+        if self.amqp.publish_timeout.as_secs() > 20 {
+            problems.push(Problem::new("amqp.publish_timeout", "must be at most 20s: a transaction waits for it, and the database ends one that is idle for 30s"));
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_good() {
+        media_runtime::check_defaults::<RelayConfig>(include_str!("../defaults.toml")).unwrap();
+    }
+}

@@ -1,0 +1,30 @@
+//! Rust from `/proto`: messages, clients and servers, protobuf JSON, and the descriptors for reflection. No `protoc`.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+const FILES: [&str; 5] = [
+    "media/v1/asset.proto",
+    "media/v1/upload_service.proto",
+    "media/v1/asset_service.proto",
+    "media/v1/playback_service.proto",
+    "media/v1/events.proto",
+];
+
+#[expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts by the environment")]
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
+    println!("cargo::rerun-if-changed={}", root.display());
+
+    let descriptors = protox::compile(FILES, [&root])?;
+    let bytes = descriptors.encode_to_vec();
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("media.v1.binpb"), &bytes)?;
+
+    tonic_prost_build::configure()
+        .extern_path(".google.protobuf", "::pbjson_types")
+        .compile_well_known_types(true)
+        .compile_fds(descriptors)?;
+    pbjson_build::Builder::new().register_descriptors(&bytes)?.build(&[".media.v1"])?;
+    Ok(())
+}

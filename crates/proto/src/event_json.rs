@@ -1,0 +1,87 @@
+//! The data of an event, as `domain` writes it, is protobuf JSON of its message: both sides of the outbox agree.
+
+use media_domain::{
+    AiArtifactId, AssetId, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TranscriptId, VariantId, event::*, reason::Verdict,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::v1;
+
+/// Reads an event's data as a message `M` and writes it again: what comes out has to be what went in, field by field.
+fn agrees<M: Serialize + DeserializeOwned>(event: &Event) {
+    let data = serde_json::to_value(event).unwrap();
+    let message: M = serde_json::from_value(data.clone()).unwrap_or_else(|error| panic!("{}: {error}: {data}", event.event_type()));
+    assert_eq!(serde_json::to_value(&message).unwrap(), data, "{}", event.event_type());
+}
+
+#[test]
+fn every_event_reads_as_its_message_and_loses_nothing() {
+    let asset_id = AssetId::generate();
+    let profile = || "h264-720p".to_owned().try_into().unwrap();
+    let sha256 = || "a".repeat(64);
+    agrees::<v1::AssetCreated>(&Event::AssetCreated(AssetCreated {
+        asset_id,
+        owner_user_id: OwnerId::generate(),
+        kind: Kind::AiImage,
+        source: Source::Upload,
+    }));
+    agrees::<v1::AssetUploaded>(&Event::AssetUploaded(AssetUploaded { asset_id, size_bytes: 1 << 40 }));
+    agrees::<v1::AssetScanned>(&Event::AssetScanned(AssetScanned {
+        asset_id,
+        verdict: Verdict::Partial,
+        sha256: sha256(),
+        mime: "video/mp4".into(),
+        size_bytes: 7,
+    }));
+    agrees::<v1::AssetQuarantined>(&Event::AssetQuarantined(AssetQuarantined {
+        asset_id,
+        signature: "Eicar-Signature".into(),
+        sha256: sha256(),
+    }));
+    agrees::<v1::AssetReady>(&Event::AssetReady(AssetReady { asset_id, kind: Kind::Video }));
+    agrees::<v1::AssetFailed>(&Event::AssetFailed(AssetFailed { asset_id, reason: Reason::HashMismatch }));
+    agrees::<v1::AssetDeleted>(&Event::AssetDeleted(AssetDeleted { asset_id }));
+    let variant = |width, height| {
+        Event::VariantCreated(VariantCreated {
+            asset_id,
+            variant_id: VariantId::generate(),
+            profile: profile(),
+            mime: "video/mp4".into(),
+            size_bytes: 9,
+            width,
+            height,
+        })
+    };
+    agrees::<v1::VariantCreated>(&variant(Some(1280), Some(720)));
+    agrees::<v1::VariantCreated>(&variant(None, None));
+    agrees::<v1::VariantFailed>(&Event::VariantFailed(VariantFailed {
+        asset_id,
+        job_id: JobId::generate(),
+        profile: profile(),
+        reason: Reason::TimedOut,
+    }));
+    agrees::<v1::CaptionCreated>(&Event::CaptionCreated(CaptionCreated {
+        asset_id,
+        caption_track_id: CaptionTrackId::generate(),
+        language: "en".into(),
+        source: "ai".into(),
+    }));
+    agrees::<v1::TranscriptCreated>(&Event::TranscriptCreated(TranscriptCreated {
+        asset_id,
+        transcript_id: TranscriptId::generate(),
+        language: "en".into(),
+    }));
+    agrees::<v1::AiArtifactRecorded>(&Event::AiArtifactRecorded(AiArtifactRecorded {
+        asset_id,
+        ai_artifact_id: AiArtifactId::generate(),
+        kind: "transcript".into(),
+    }));
+}
+
+#[test]
+fn the_descriptors_hold_every_service() {
+    let text = String::from_utf8_lossy(crate::FILE_DESCRIPTOR_SET);
+    for service in ["UploadService", "AssetService", "PlaybackService"] {
+        assert!(text.contains(service), "{service}");
+    }
+}

@@ -1,0 +1,188 @@
+//! Settings: a binary's embedded `defaults.toml`, then a file, then the environment.
+//!
+//! Promises: the defaults name every setting there is, so a key that they lack is refused wherever it comes from,
+//! and a value has the type of its default: `MEDIA__S3__PASSWORD=12345` stays text, `MEDIA__POOL__SIZE=x` is
+//! refused. A table that is empty in the defaults takes any keys. All problems are reported together; none
+//! repeats a value of the wrong type or a line that is no TOML, which may hold a secret.
+
+mod layers;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use axum::http::Uri;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use toml::{Table, Value};
+use tracing_subscriber::EnvFilter;
+
+/// The settings of one binary.
+///
+/// `Debug` is what `--print-settings` shows, so secrets are [`secrecy::SecretString`].
+pub trait Settings: DeserializeOwned + fmt::Debug + Send + 'static {
+    /// What types cannot say: limits, and rules between settings. Checked before a port opens.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+}
+
+/// One thing that is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    place: String,
+    reason: String,
+}
+
+impl Problem {
+    /// `place` is the setting's key (`s3.endpoint`) or the variable that gave it.
+    pub fn new(place: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { place: place.into(), reason: reason.into() }
+    }
+}
+
+/// Everything that is wrong with the settings, for a person to mend in one go.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings are refused{}", .0.iter().map(|it| format!("\n  {}: {}", it.place, it.reason)).collect::<String>())]
+pub struct Problems(pub Vec<Problem>);
+
+/// An empty text means that an optional setting is not given: for `#[serde(deserialize_with)]`.
+pub fn empty_is_none<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) if text.is_empty() => Ok(None),
+        value => value.try_into().map(Some).map_err(serde::de::Error::custom),
+    }
+}
+
+/// What every binary understands: see this crate's `defaults.toml`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CommonSettings {
+    pub log: String,
+    pub log_format: LogFormat,
+    pub admin: AdminSettings,
+    pub telemetry: TelemetrySettings,
+    pub shutdown: ShutdownSettings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Json,
+    Text,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct AdminSettings {
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TelemetrySettings {
+    #[serde(deserialize_with = "empty_is_none")]
+    pub otlp_endpoint: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ShutdownSettings {
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+}
+
+impl Settings for CommonSettings {
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if let Err(error) = EnvFilter::try_new(&self.log) {
+            problems.push(Problem::new("log", error.to_string()));
+        }
+        if let Some(endpoint) = &self.telemetry.otlp_endpoint
+            && endpoint.parse::<Uri>().ok().is_none_or(|uri| uri.scheme_str() != Some("http") || uri.host().is_none())
+        {
+            problems.push(Problem::new("telemetry.otlp_endpoint", "expects http://HOST:PORT; TLS is the collector's beside us"));
+        }
+        problems
+    }
+}
+
+/// The settings of a process, whole and checked.
+#[derive(Debug)]
+pub(crate) struct Loaded<C> {
+    pub common: CommonSettings,
+    pub config: C,
+}
+
+const COMMON_DEFAULTS: &str = include_str!("../defaults.toml");
+
+/// Checks that a binary's defaults can be read and name exactly the settings that it knows: for a binary's tests.
+///
+/// # Errors
+/// What is wrong with them, including rules that hold only once an operator has given what is required.
+pub fn check_defaults<C: Settings>(defaults: &str) -> Result<(), Problems> {
+    load::<C>(defaults, None, []).map(|_| ())
+}
+
+pub(crate) fn load<C: Settings>(
+    defaults: &str,
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded<C>, Problems> {
+    let common_defaults = layers::parse(COMMON_DEFAULTS, "the common defaults").map_err(|it| Problems(vec![it]))?;
+    let own_defaults = layers::parse(defaults, "the binary's defaults").map_err(|it| Problems(vec![it]))?;
+    let mut known = common_defaults.clone();
+    layers::merge(&mut known, own_defaults);
+
+    let mut problems = Vec::new();
+    let mut settled = known.clone();
+    if let Some(path) = file {
+        match read_file(path) {
+            Ok(given) => layers::lay_file(&mut settled, &known, given, "", &path.display().to_string(), &mut problems),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let environment = environment.into_iter().collect::<BTreeMap<_, _>>();
+    layers::lay_environment(&mut settled, &known, environment, &mut problems);
+
+    let is_common = |key: &String| common_defaults.contains_key(key);
+    let (common_known, own_known) = known.into_iter().partition::<Table, _>(|(key, _)| is_common(key));
+    let (common, own) = settled.into_iter().partition::<Table, _>(|(key, _)| is_common(key));
+    let common = typed::<CommonSettings>(common, &common_known, &mut problems);
+    let config = typed::<C>(own, &own_known, &mut problems);
+    match (common, config) {
+        (Some(common), Some(config)) if problems.is_empty() => Ok(Loaded { common, config }),
+        _ => Err(Problems(problems)),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Table, Problem> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| Problem::new(&name, error.to_string()))?;
+    layers::parse(&text, &name)
+}
+
+/// Deserializes and checks. A value that does not fit is reported and set back to its default, so that the next
+/// one is found too: each round brings one more value back, which bounds the rounds.
+fn typed<T: Settings>(mut table: Table, known: &Table, problems: &mut Vec<Problem>) -> Option<T> {
+    loop {
+        let mut unread = Vec::new();
+        let mut note = |path: serde_ignored::Path<'_>| unread.push(path.to_string());
+        let source = serde_ignored::Deserializer::new(Value::Table(table.clone()), &mut note);
+        match serde_path_to_error::deserialize::<_, T>(source) {
+            Ok(settings) => {
+                problems.extend(unread.into_iter().map(|key| Problem::new(key, "nothing reads this setting")));
+                problems.extend(settings.problems());
+                return Some(settings);
+            }
+            Err(error) => {
+                problems.push(Problem::new(error.path().to_string(), error.inner().message()));
+                if !layers::set_back(&mut table, known, error.path()) {
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

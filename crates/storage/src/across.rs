@@ -1,0 +1,155 @@
+//! The acts that see across tenants: claim, sweep, prune. Each is a narrow function in the schema (migration 0007) that
+//! returns ids and a tenant, never content, and is granted to one login role.
+
+use std::time::Duration;
+
+use media_domain::{AssetId, BlobName, EventId, TenantId, UploadId, WorkId, work::Queue};
+use sqlx::postgres::PgPool;
+use uuid::Uuid;
+
+use crate::{StorageError, outbox::queue};
+
+/// Made by [`crate::Database::across_tenants`].
+pub struct Across {
+    pub(crate) pool: PgPool,
+}
+
+/// What a claim won.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    pub work: WorkId,
+    pub tenant: TenantId,
+    pub attempt: i32,
+}
+
+/// An upload that the janitor must bring to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct UnfinishedUpload {
+    pub upload: UploadId,
+    pub tenant: TenantId,
+    pub asset: AssetId,
+}
+
+struct ClaimedRow {
+    work_id: Uuid,
+    tenant_id: Uuid,
+    attempt: i32,
+}
+
+impl From<ClaimedRow> for Claimed {
+    fn from(row: ClaimedRow) -> Self {
+        Claimed { work: row.work_id.into(), tenant: TenantId(row.tenant_id), attempt: row.attempt }
+    }
+}
+
+impl Across {
+    /// Admits the message, if there is one, to the inbox and leases the next piece of work of a queue. When this returns,
+    /// both are committed, and the message can be acknowledged.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like: then the message must not be acknowledged.
+    pub async fn claim(&self, queue: Queue, owner: &str, lease: Duration, message: Option<EventId>) -> Result<Option<Claimed>, StorageError> {
+        let (seconds, message) = (lease.as_secs_f64(), message.map(|id| id.as_uuid()));
+        let row = match queue {
+            Queue::Scan => {
+                sqlx::query_as!(ClaimedRow, r#"SELECT work_id AS "work_id!", tenant_id AS "tenant_id!", attempt AS "attempt!" FROM media.claim_scan($1, $2, $3)"#, owner, seconds, message)
+                    .fetch_optional(&self.pool)
+                    .await?
+            }
+            Queue::Transcode => {
+                sqlx::query_as!(ClaimedRow, r#"SELECT work_id AS "work_id!", tenant_id AS "tenant_id!", attempt AS "attempt!" FROM media.claim_transcode($1, $2, $3)"#, owner, seconds, message)
+                    .fetch_optional(&self.pool)
+                    .await?
+            }
+            Queue::Caption => {
+                sqlx::query_as!(ClaimedRow, r#"SELECT work_id AS "work_id!", tenant_id AS "tenant_id!", attempt AS "attempt!" FROM media.claim_caption($1, $2, $3)"#, owner, seconds, message)
+                    .fetch_optional(&self.pool)
+                    .await?
+            }
+        };
+        Ok(row.map(Claimed::from))
+    }
+
+    /// Partitions of the outbox in which something waits.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn outbox_waiting_parts(&self) -> Result<Vec<i16>, StorageError> {
+        Ok(sqlx::query_scalar!(r#"SELECT part AS "part!" FROM media.outbox_waiting_parts()"#).fetch_all(&self.pool).await?)
+    }
+
+    /// Work whose lease has ended.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn expired_leases(&self, limit: i32) -> Result<Vec<Claimed>, StorageError> {
+        let rows = sqlx::query_as!(ClaimedRow, r#"SELECT work_id AS "work_id!", tenant_id AS "tenant_id!", attempt AS "attempt!" FROM media.expired_leases($1)"#, limit)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().map(Claimed::from).collect())
+    }
+
+    /// Queues in which work waits while none was claimed for `idle`, each with one row to name.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn idle_queues(&self, idle: Duration) -> Result<Vec<(Queue, WorkId, TenantId)>, StorageError> {
+        let rows = sqlx::query!(r#"SELECT queue AS "queue!", work_id AS "work_id!", tenant_id AS "tenant_id!" FROM media.idle_queues($1)"#, idle.as_secs_f64())
+            .fetch_all(&self.pool)
+            .await?;
+        rows.into_iter().map(|row| Ok((queue(row.work_id, &row.queue)?, row.work_id.into(), TenantId(row.tenant_id)))).collect()
+    }
+
+    /// Uploads that were given up, or to which nothing came for `abandoned`.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn unfinished_uploads(&self, abandoned: Duration, limit: i32) -> Result<Vec<UnfinishedUpload>, StorageError> {
+        let rows = sqlx::query!(
+            r#"SELECT upload_id AS "upload_id!", tenant_id AS "tenant_id!", asset_id AS "asset_id!" FROM media.unfinished_uploads($1, $2)"#,
+            abandoned.as_secs_f64(),
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| UnfinishedUpload { upload: row.upload_id.into(), tenant: TenantId(row.tenant_id), asset: row.asset_id.into() }).collect())
+    }
+
+    /// Objects that may be removed now.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn doomed_blobs(&self, limit: i32) -> Result<Vec<(TenantId, BlobName)>, StorageError> {
+        let rows = sqlx::query!(r#"SELECT tenant_id AS "tenant_id!", bucket AS "bucket!", key AS "key!" FROM media.doomed_blobs($1)"#, limit)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), BlobName { bucket: row.bucket, key: row.key })).collect())
+    }
+
+    /// Work that has ended and still has upload ids of its outputs written down.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn stale_output_uploads(&self, limit: i32) -> Result<Vec<(TenantId, WorkId)>, StorageError> {
+        let rows = sqlx::query!(r#"SELECT tenant_id AS "tenant_id!", work_id AS "work_id!" FROM media.stale_output_uploads($1)"#, limit)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), row.work_id.into())).collect())
+    }
+
+    /// Removes published rows of the outbox that are older than `keep`; says how many.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn prune_outbox(&self, keep: Duration, limit: i32) -> Result<i64, StorageError> {
+        Ok(sqlx::query_scalar!(r#"SELECT media.prune_outbox($1, $2) AS "count!""#, keep.as_secs_f64(), limit).fetch_one(&self.pool).await?)
+    }
+
+    /// Removes rows of the inbox that are older than `keep`; says how many.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn prune_inbox(&self, keep: Duration, limit: i32) -> Result<i64, StorageError> {
+        Ok(sqlx::query_scalar!(r#"SELECT media.prune_inbox($1, $2) AS "count!""#, keep.as_secs_f64(), limit).fetch_one(&self.pool).await?)
+    }
+}

@@ -1,0 +1,175 @@
+//! The pool, and the one door to tenant data.
+
+use std::time::Duration;
+
+use media_domain::TenantId;
+use serde::{Deserialize, Serialize};
+use sqlx::{
+    AssertSqlSafe, PgConnection, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+};
+
+use crate::{
+    StorageError, across::Across, ai_artifacts::AiArtifacts, assets::Assets, blobs::Blobs, caption_tracks::CaptionTracks,
+    dead_letters::DeadLetters, outbox::Outbox, output_uploads::OutputUploads, transcode_jobs::TranscodeJobs,
+    transcripts::Transcripts, uploads::Uploads, variants::Variants, work::Work,
+};
+
+/// How to reach Postgres.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// `postgres://role:password@host/database`. One login role per binary.
+    #[serde(serialize_with = "hidden")]
+    pub url: secrecy::SecretString,
+    pub max_connections: u32,
+}
+
+fn hidden<S: serde::Serializer>(_: &secrecy::SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("***")
+}
+
+/// How long a caller waits for a connection before the database counts as unavailable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest that any statement of ours may run.
+const STATEMENT_TIMEOUT: &str = "30s";
+/// How long a transaction may stand idle before the server ends it: we await nothing else in one. The relay does, for 10 s.
+const IDLE_IN_TRANSACTION_TIMEOUT: &str = "30s";
+
+/// Connections to Postgres, as one login role. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Database {
+    pool: PgPool,
+}
+
+impl Database {
+    /// Opens the pool. The server may be away: the first use says so.
+    ///
+    /// # Errors
+    /// [`StorageError::Refused`] if the URL cannot be read.
+    pub fn connect(config: &DatabaseConfig, application: &str) -> Result<Self, StorageError> {
+        let options: PgConnectOptions = secrecy::ExposeSecret::expose_secret(&config.url).parse()?;
+        let options = options
+            .application_name(application)
+            .options([("statement_timeout", STATEMENT_TIMEOUT), ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT)]);
+        let pool = PgPoolOptions::new()
+            .max_connections(config.max_connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// Begins a transaction for one tenant. `name` says in traces and logs what it is for: `scanner.commit`.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] if no connection is to be had.
+    pub async fn in_tenant(&self, tenant: TenantId, name: &'static str) -> Result<TenantTx, StorageError> {
+        // One round trip for both. A UUID has no character that SQL could misread.
+        let begin = format!("BEGIN; SELECT set_config('app.tenant_id', '{}', true)", tenant.0.hyphenated());
+        let tx = self.pool.begin_with(AssertSqlSafe(begin)).await?;
+        Ok(TenantTx { tx, tenant, name, traceparent: None, causation: None })
+    }
+
+    /// The acts that see across tenants: claim, drain, sweep.
+    pub fn across_tenants(&self) -> Across {
+        Across { pool: self.pool.clone() }
+    }
+
+    /// Asks the database for an answer, and whether its schema is at least what this code was built with.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] if there is none; [`StorageError::Missing`] if the schema is older.
+    pub async fn check(&self) -> Result<(), StorageError> {
+        let newest: Option<bool> = sqlx::query_scalar("SELECT to_regclass('media.work') IS NOT NULL").fetch_one(&self.pool).await?;
+        if newest == Some(true) { Ok(()) } else { Err(StorageError::Missing { what: "schema: run `media migrate`" }) }
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Closes all connections, after those in use are done.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// A transaction that sees one tenant. Dropped without [`commit`](Self::commit), it is rolled back.
+#[derive(Debug)]
+pub struct TenantTx {
+    tx: Transaction<'static, Postgres>,
+    tenant: TenantId,
+    name: &'static str,
+    traceparent: Option<String>,
+    causation: Option<String>,
+}
+
+impl TenantTx {
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Says what this transaction follows from: the W3C trace context that its outbox rows and work carry on, and the
+    /// message or piece of work that caused it.
+    pub fn caused_by(&mut self, traceparent: Option<String>, causation: Option<String>) {
+        self.traceparent = traceparent;
+        self.causation = causation;
+    }
+
+    /// Trace context, correlation and causation of what is written here. What belongs together has one trace id.
+    pub(crate) fn cause(&self) -> (Option<String>, Option<String>, Option<String>) {
+        let correlation = self.traceparent.as_deref().and_then(|traceparent| traceparent.split('-').nth(1)).map(str::to_owned);
+        (self.traceparent.clone(), correlation, self.causation.clone())
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    /// Makes all of it true at once.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] if the answer was lost: it may or may not be committed.
+    pub async fn commit(self) -> Result<(), StorageError> {
+        self.tx.commit().await?;
+        tracing::trace!(transaction = self.name, "committed");
+        Ok(())
+    }
+
+    pub fn assets(&mut self) -> Assets<'_> {
+        Assets(self)
+    }
+    pub fn variants(&mut self) -> Variants<'_> {
+        Variants(self)
+    }
+    pub fn caption_tracks(&mut self) -> CaptionTracks<'_> {
+        CaptionTracks(self)
+    }
+    pub fn transcripts(&mut self) -> Transcripts<'_> {
+        Transcripts(self)
+    }
+    pub fn transcode_jobs(&mut self) -> TranscodeJobs<'_> {
+        TranscodeJobs(self)
+    }
+    pub fn ai_artifacts(&mut self) -> AiArtifacts<'_> {
+        AiArtifacts(self)
+    }
+    pub fn uploads(&mut self) -> Uploads<'_> {
+        Uploads(self)
+    }
+    pub fn output_uploads(&mut self) -> OutputUploads<'_> {
+        OutputUploads(self)
+    }
+    pub fn blobs(&mut self) -> Blobs<'_> {
+        Blobs(self)
+    }
+    pub fn work(&mut self) -> Work<'_> {
+        Work(self)
+    }
+    pub fn outbox(&mut self) -> Outbox<'_> {
+        Outbox(self)
+    }
+    pub fn dead_letters(&mut self) -> DeadLetters<'_> {
+        DeadLetters(self)
+    }
+}

@@ -1,0 +1,78 @@
+//! What can go wrong with the database, said by what the caller can do about it.
+
+use media_domain::asset::{IllegalTransition, UnknownWord};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The database cannot be reached or is shutting down. Come back later.
+    #[error("the database is unavailable")]
+    Unavailable(#[source] sqlx::Error),
+    /// Another transaction was in the way: a deadlock or a serialization failure. Come back soon.
+    #[error("another transaction was in the way")]
+    Contention(#[source] sqlx::Error),
+    /// Another attempt holds the lease, or the work was cancelled. Stop; write nothing.
+    #[error("another attempt holds the lease")]
+    LeaseLost,
+    /// The asset is not in a state from which this is allowed.
+    #[error(transparent)]
+    IllegalTransition(#[from] IllegalTransition),
+    /// The row that was to be changed is not there, or is another tenant's.
+    #[error("no such {what}")]
+    Missing { what: &'static str },
+    /// The row was changed since the caller read it.
+    #[error("the {what} was changed by somebody else")]
+    Changed { what: &'static str },
+    /// A stored row cannot be read as what it should be.
+    #[error("{table}.{column} of {id} cannot be read")]
+    BadRow { table: &'static str, column: &'static str, id: String, #[source] source: BoxError },
+    /// The statement is wrong. A defect of ours.
+    #[error("a statement was refused by the database")]
+    Refused(#[source] sqlx::Error),
+}
+
+impl StorageError {
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, StorageError::Unavailable(_) | StorageError::Contention(_))
+    }
+
+    /// Names the row and the column that could not be read.
+    pub(crate) fn bad_row(table: &'static str, column: &'static str, id: impl ToString) -> impl FnOnce(BoxError) -> Self {
+        move |source| StorageError::BadRow { table, column, id: id.to_string(), source }
+    }
+}
+
+impl From<sqlx::Error> for StorageError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            // SQLSTATE classes: 40 transaction rollback, 55P03 lock not available; 53 insufficient resources, 57P administrator
+            // shutdown, 57014 statement timeout, 25P03 idle for too long in a transaction, 08 connection (PostgreSQL, appendix A).
+            sqlx::Error::Database(database) => match database.code().as_deref() {
+                Some("40001" | "40P01" | "55P03") => StorageError::Contention(error),
+                Some("57014" | "25P03") => StorageError::Unavailable(error),
+                Some(code) if code.starts_with("53") || code.starts_with("57P") || code.starts_with("08") => StorageError::Unavailable(error),
+                _ => StorageError::Refused(error),
+            },
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::BeginFailed => StorageError::Unavailable(error),
+            _ => StorageError::Refused(error),
+        }
+    }
+}
+
+/// Reads a stored word as the set that it belongs to.
+pub(crate) fn word<T: std::str::FromStr<Err = UnknownWord>>(table: &'static str, column: &'static str, id: uuid::Uuid, text: &str) -> Result<T, StorageError> {
+    text.parse().map_err(|error: UnknownWord| StorageError::bad_row(table, column, ulid::Ulid::from(id))(error.into()))
+}
+
+/// Refuses an UPDATE that did not change exactly one row.
+pub(crate) fn exactly_one(rows: u64, otherwise: StorageError) -> Result<(), StorageError> {
+    if rows == 1 { Ok(()) } else { Err(otherwise) }
+}

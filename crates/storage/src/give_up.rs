@@ -1,0 +1,58 @@
+//! What follows when a piece of work is given up: its jobs fail, and its asset where it cannot be ready without them.
+
+use media_domain::{
+    Kind, Reason, Status,
+    event::{Event, VariantFailed},
+    profile::ProfileName,
+    work::Group,
+};
+
+use crate::{StorageError, TenantTx, error::word, work::Lease};
+
+impl TenantTx {
+    /// Gives a piece of work up for good: work, jobs, asset, events and a dead letter, all in this transaction. `detail` is
+    /// shown to the owner; it holds nothing that came out of the file.
+    ///
+    /// # Errors
+    /// [`StorageError::LeaseLost`] if another attempt has it.
+    pub async fn give_up(&mut self, lease: &Lease, reason: Reason, detail: &str) -> Result<(), StorageError> {
+        self.work().end_failed(lease, reason, detail).await?;
+        let asset = self.assets().lock(lease.asset).await?.ok_or(StorageError::Missing { what: "asset" })?;
+        let mut needed = matches!(lease.group, Group::Scan | Group::Probe);
+        for job in self.transcode_jobs().fail(lease.work, reason, detail).await? {
+            needed |= job.required;
+            let failed = VariantFailed { asset_id: lease.asset, job_id: job.id, profile: job.profile, reason };
+            self.outbox().event(&Event::VariantFailed(failed)).await?;
+        }
+        if needed && matches!(asset.status, Status::Scanning | Status::Transcoding) {
+            self.work().cancel_of_asset(lease.asset).await?;
+            self.assets().fail(lease.asset, reason, detail).await?;
+        }
+        self.dead_letters().insert(lease, reason, detail).await
+    }
+
+    /// Makes the asset ready if every required profile exists.
+    ///
+    /// # Errors
+    /// [`StorageError::Missing`] if the asset is not there.
+    pub async fn ready_if_complete(&mut self, asset: media_domain::AssetId) -> Result<bool, StorageError> {
+        let locked = self.assets().lock(asset).await?.ok_or(StorageError::Missing { what: "asset" })?;
+        if locked.status != Status::Transcoding || self.transcode_jobs().required_missing(asset).await? > 0 {
+            return Ok(false);
+        }
+        self.assets().advance(asset, Status::Ready).await?;
+        let kind: Kind = locked.kind;
+        self.outbox().event(&Event::AssetReady(media_domain::event::AssetReady { asset_id: asset, kind })).await?;
+        Ok(true)
+    }
+}
+
+/// Reads a stored profile name.
+pub(crate) fn profile_name(table: &'static str, id: uuid::Uuid, name: String) -> Result<ProfileName, StorageError> {
+    ProfileName::try_from(name).map_err(|error| StorageError::bad_row(table, "profile", ulid::Ulid::from(id))(error.into()))
+}
+
+/// Reads a stored reason.
+pub(crate) fn reason(table: &'static str, id: uuid::Uuid, text: Option<String>) -> Result<Option<Reason>, StorageError> {
+    text.map(|text| word(table, "reason", id, &text)).transpose()
+}

@@ -1,0 +1,31 @@
+//! Postgres, and nothing else: a transaction for one tenant, and a room per aggregate that borrows it.
+//!
+//! The promise kept here: tenant data has one door. A [`TenantTx`] is made only by [`Database::in_tenant`], which sets the
+//! tenant and names the transaction; what is not committed is rolled back. Row level security does the rest. The few
+//! acts that see across tenants go through [`Database::across_tenants`], so that a search for the word lists them all.
+//!
+//! Rules of a room: not found is `None`; an UPDATE reads its row count; ids and times of rows are the caller's or the
+//! database's, never invented in between; nothing but the transaction is awaited between `in_tenant` and `commit`.
+
+pub mod across;
+pub mod ai_artifacts;
+pub mod assets;
+pub mod blobs;
+pub mod caption_tracks;
+pub mod database;
+pub mod dead_letters;
+pub mod error;
+mod give_up;
+pub mod migrate;
+pub mod notify;
+pub mod outbox;
+pub mod output_uploads;
+pub mod transcode_jobs;
+pub mod transcripts;
+pub mod uploads;
+pub mod variants;
+pub mod work;
+
+pub use database::{Database, DatabaseConfig, TenantTx};
+pub use error::StorageError;
+pub use migrate::migrate;

@@ -1,0 +1,26 @@
+//! The schema, brought up to date. Run by `media migrate` as the owner's role, never by a service.
+
+use sqlx::{Connection, PgConnection, migrate::Migrator};
+
+use crate::StorageError;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+/// The migration could not be carried out. What was applied before it stays.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    #[error("the database cannot be reached with this URL")]
+    Connect(#[source] StorageError),
+    #[error("a migration failed")]
+    Apply(#[from] sqlx::migrate::MigrateError),
+}
+
+/// Applies every migration that the database does not have yet, and says how many there are in all.
+///
+/// # Errors
+/// See [`MigrateError`]. Two at once wait for each other.
+pub async fn migrate(url: &str) -> Result<usize, MigrateError> {
+    let mut connection = PgConnection::connect(url).await.map_err(|error| MigrateError::Connect(error.into()))?;
+    MIGRATIONS.run(&mut connection).await?;
+    Ok(MIGRATIONS.iter().count())
+}

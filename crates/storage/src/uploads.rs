@@ -1,0 +1,128 @@
+//! Uploads by callers: one multipart upload per asset, from its plan to its end.
+
+use media_domain::{AssetId, BlobName, UploadId};
+
+use crate::{
+    StorageError, TenantTx,
+    error::{exactly_one, word},
+};
+
+/// The uploads of the transaction's tenant.
+pub struct Uploads<'t>(pub(crate) &'t mut TenantTx);
+
+/// Where an upload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadState {
+    Open,
+    Completed,
+    /// Given up; its parts may still be in the bucket.
+    Aborting,
+    Aborted,
+}
+
+impl UploadState {
+    const fn as_str(self) -> &'static str {
+        match self {
+            UploadState::Open => "open",
+            UploadState::Completed => "completed",
+            UploadState::Aborting => "aborting",
+            UploadState::Aborted => "aborted",
+        }
+    }
+}
+
+impl std::str::FromStr for UploadState {
+    type Err = media_domain::asset::UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Open, Self::Completed, Self::Aborting, Self::Aborted]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| media_domain::asset::UnknownWord { what: "UploadState", word: text.to_owned() })
+    }
+}
+
+/// One upload as its row has it.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    pub id: UploadId,
+    pub asset: AssetId,
+    pub blob: BlobName,
+    pub s3_upload_id: String,
+    pub size_bytes: u64,
+    pub part_size_bytes: u64,
+    pub part_count: u32,
+    pub state: UploadState,
+}
+
+impl Uploads<'_> {
+    /// Writes an upload that has just been opened.
+    ///
+    /// # Errors
+    /// [`StorageError::Refused`] if the asset already has one.
+    pub async fn insert(&mut self, upload: &Upload) -> Result<(), StorageError> {
+        sqlx::query!(
+            "-- uploads.insert
+            INSERT INTO media.uploads (id, tenant_id, asset_id, bucket, key, s3_upload_id, size_bytes, part_size_bytes, part_count, state)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            upload.id.as_uuid(),
+            self.0.tenant().0,
+            upload.asset.as_uuid(),
+            upload.blob.bucket,
+            upload.blob.key,
+            upload.s3_upload_id,
+            upload.size_bytes.cast_signed(),
+            upload.part_size_bytes.cast_signed(),
+            upload.part_count.cast_signed(),
+            upload.state.as_str(),
+        )
+        .execute(self.0.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// The upload of an asset.
+    ///
+    /// # Errors
+    /// [`StorageError::BadRow`] if the row cannot be read.
+    pub async fn of_asset(&mut self, asset: AssetId) -> Result<Option<Upload>, StorageError> {
+        let row = sqlx::query!(
+            "-- uploads.of_asset
+            SELECT id, bucket, key, s3_upload_id, size_bytes, part_size_bytes, part_count, state FROM media.uploads WHERE asset_id = $1",
+            asset.as_uuid(),
+        )
+        .fetch_optional(self.0.connection())
+        .await?;
+        row.map(|row| {
+            Ok(Upload {
+                id: row.id.into(),
+                asset,
+                blob: BlobName { bucket: row.bucket, key: row.key },
+                s3_upload_id: row.s3_upload_id,
+                size_bytes: row.size_bytes.unsigned_abs(),
+                part_size_bytes: row.part_size_bytes.unsigned_abs(),
+                part_count: row.part_count.unsigned_abs(),
+                state: word("uploads", "state", row.id, &row.state)?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Moves an upload on, if it is where the caller thinks.
+    ///
+    /// # Errors
+    /// [`StorageError::Changed`] if it is not.
+    pub async fn advance(&mut self, id: UploadId, from: UploadState, to: UploadState) -> Result<(), StorageError> {
+        let done = sqlx::query!(
+            "-- uploads.advance
+            UPDATE media.uploads SET state = $3, finished_at = CASE WHEN $3 IN ('completed', 'aborted') THEN now() END
+            WHERE id = $1 AND state = $2",
+            id.as_uuid(),
+            from.as_str(),
+            to.as_str(),
+        )
+        .execute(self.0.connection())
+        .await?;
+        exactly_one(done.rows_affected(), StorageError::Changed { what: "upload" })
+    }
+}

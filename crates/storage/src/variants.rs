@@ -1,0 +1,163 @@
+//! What was made of an original, one row per profile.
+
+use std::time::Duration;
+
+use media_domain::{AssetId, BlobName, VariantId, profile::ProfileName};
+use serde::{Deserialize, Serialize};
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::{StorageError, TenantTx, give_up::profile_name};
+
+/// How long the object of a variant that was made again stays: players hold its signed URLs.
+const REPLACED_KEPT: Duration = Duration::from_secs(3600);
+
+/// The variants of the transaction's tenant.
+pub struct Variants<'t>(pub(crate) &'t mut TenantTx);
+
+/// One CMAF fragment inside the variant's object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fragment {
+    /// Bytes from the object's start.
+    pub offset: u64,
+    pub size: u64,
+    pub duration_us: u64,
+}
+
+/// One variant as its row has it.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    pub id: VariantId,
+    pub asset: AssetId,
+    pub profile: ProfileName,
+    pub blob: BlobName,
+    pub size_bytes: u64,
+    pub mime: String,
+    pub width: Option<u32>,
+    pub height: Option<u32>,
+    /// Mean bits a second.
+    pub bitrate: Option<u32>,
+    /// Rises when the variant is made again.
+    pub generation: u32,
+    /// RFC 6381.
+    pub codec: Option<String>,
+    /// Frames a second, as `numerator/denominator`.
+    pub frame_rate: Option<String>,
+    pub duration_ms: Option<u64>,
+    /// Bytes before the first fragment.
+    pub init_bytes: Option<u32>,
+    pub fragments: Vec<Fragment>,
+}
+
+struct VariantRow {
+    id: Uuid,
+    asset_id: Uuid,
+    profile: String,
+    bucket: String,
+    key: String,
+    size_bytes: Option<i64>,
+    mime: Option<String>,
+    width: Option<i32>,
+    height: Option<i32>,
+    bitrate: Option<i32>,
+    generation: i32,
+    codec: Option<String>,
+    frame_rate: Option<String>,
+    duration_ms: Option<i64>,
+    init_bytes: Option<i32>,
+    fragments: Option<Json<Vec<Fragment>>>,
+}
+
+impl TryFrom<VariantRow> for Variant {
+    type Error = StorageError;
+
+    fn try_from(row: VariantRow) -> Result<Self, StorageError> {
+        Ok(Variant {
+            id: row.id.into(),
+            asset: row.asset_id.into(),
+            profile: profile_name("variants", row.id, row.profile)?,
+            blob: BlobName { bucket: row.bucket, key: row.key },
+            size_bytes: row.size_bytes.unwrap_or_default().unsigned_abs(),
+            mime: row.mime.unwrap_or_default(),
+            width: row.width.map(i32::unsigned_abs),
+            height: row.height.map(i32::unsigned_abs),
+            bitrate: row.bitrate.map(i32::unsigned_abs),
+            generation: row.generation.unsigned_abs(),
+            codec: row.codec,
+            frame_rate: row.frame_rate,
+            duration_ms: row.duration_ms.map(i64::unsigned_abs),
+            init_bytes: row.init_bytes.map(i32::unsigned_abs),
+            fragments: row.fragments.map(|json| json.0).unwrap_or_default(),
+        })
+    }
+}
+
+impl Variants<'_> {
+    /// Writes a variant. One made again takes the row over under its old id; the object that the row named before is doomed.
+    ///
+    /// # Errors
+    /// [`StorageError::Changed`] if the object is doomed.
+    pub async fn put(&mut self, variant: &Variant) -> Result<VariantId, StorageError> {
+        if let Some(before) = self.lookup(variant.asset, &variant.profile).await?.filter(|before| before.blob != variant.blob) {
+            self.0.blobs().doom(&before.blob, REPLACED_KEPT).await?;
+        }
+        self.0.blobs().put(&variant.blob, None, Some(variant.size_bytes)).await?;
+        let id = sqlx::query_scalar!(
+            "-- variants.put
+            INSERT INTO media.variants (id, tenant_id, asset_id, profile, bucket, key, size_bytes, mime, width, height, bitrate,
+              generation, codec, frame_rate, duration_ms, init_bytes, fragments)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+            ON CONFLICT (tenant_id, asset_id, profile) DO UPDATE SET bucket = excluded.bucket, key = excluded.key,
+              size_bytes = excluded.size_bytes, mime = excluded.mime, width = excluded.width, height = excluded.height,
+              bitrate = excluded.bitrate, generation = excluded.generation, codec = excluded.codec, frame_rate = excluded.frame_rate,
+              duration_ms = excluded.duration_ms, init_bytes = excluded.init_bytes, fragments = excluded.fragments
+            RETURNING id",
+            variant.id.as_uuid(),
+            self.0.tenant().0,
+            variant.asset.as_uuid(),
+            variant.profile.as_str(),
+            variant.blob.bucket,
+            variant.blob.key,
+            variant.size_bytes.cast_signed(),
+            variant.mime,
+            variant.width.map(u32::cast_signed),
+            variant.height.map(u32::cast_signed),
+            variant.bitrate.map(u32::cast_signed),
+            variant.generation.cast_signed(),
+            variant.codec,
+            variant.frame_rate,
+            variant.duration_ms.map(u64::cast_signed),
+            variant.init_bytes.map(u32::cast_signed),
+            Json(&variant.fragments) as _,
+        )
+        .fetch_one(self.0.connection())
+        .await?;
+        Ok(id.into())
+    }
+
+    /// One variant.
+    ///
+    /// # Errors
+    /// [`StorageError::BadRow`] if the row cannot be read.
+    pub async fn lookup(&mut self, asset: AssetId, profile: &ProfileName) -> Result<Option<Variant>, StorageError> {
+        Ok(self.list(asset).await?.into_iter().find(|variant| &variant.profile == profile))
+    }
+
+    /// The variants of an asset, by profile.
+    ///
+    /// # Errors
+    /// [`StorageError::BadRow`] if a row cannot be read.
+    pub async fn list(&mut self, asset: AssetId) -> Result<Vec<Variant>, StorageError> {
+        let rows = sqlx::query_as!(
+            VariantRow,
+            r#"-- variants.list
+            SELECT id, asset_id, profile, bucket, key, size_bytes, mime, width, height, bitrate, generation, codec, frame_rate,
+              duration_ms, init_bytes, fragments AS "fragments: Json<Vec<Fragment>>"
+            FROM media.variants WHERE asset_id = $1 ORDER BY profile"#,
+            asset.as_uuid(),
+        )
+        .fetch_all(self.0.connection())
+        .await?;
+        rows.into_iter().map(Variant::try_from).collect()
+    }
+}

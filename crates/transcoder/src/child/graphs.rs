@@ -1,0 +1,30 @@
+//! A graph a group: what is decoded once, and what is made of it.
+
+pub mod audio;
+pub mod ladder;
+pub mod poster;
+pub mod probe;
+pub mod speech;
+pub mod stills;
+
+use media_domain::{Kind, work::Group};
+
+use super::{context::Context, failed::Failed};
+use crate::protocol::Counts;
+
+/// Does the job's work to its end.
+///
+/// # Errors
+/// [`Failed`], typed.
+pub fn run(context: &Context) -> Result<Counts, Failed> {
+    match (context.job.group, context.job.kind.pipeline()) {
+        (Group::Probe, Kind::Image) => stills::probe(context),
+        (Group::Probe, Kind::Video | Kind::Audio) => probe::run(context),
+        (Group::Speech, _) => speech::run(context),
+        (Group::Poster, _) => poster::run(context),
+        (Group::Ladder, _) => ladder::run(context),
+        (Group::Audio, _) => audio::run(context),
+        (Group::Stills, _) => stills::run(context),
+        (group, kind) => Err(Failed::internal(format!("no graph makes {group} of {kind}"))),
+    }
+}

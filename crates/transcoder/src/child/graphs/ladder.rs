@@ -1,0 +1,136 @@
+//! The rungs and the sound of a video, from one decode.
+//!
+//! Each rung is scaled from the source, not from the rung above: a cascade loses a tenth of SSIM at 360p
+//! (notes/gstreamer.md). Keyframes stand at the first frame of every two seconds of *time*, the same frame in every rung:
+//! the shared picture stream says where, before it is split. So a variable frame rate changes nothing, and the encoder's
+//! own choice of keyframes and the muxer's wishes for them, which come too late in some rungs, are switched off.
+
+use std::sync::{Arc, Mutex, PoisonError, mpsc::Receiver};
+
+use gstreamer::{self as gst, prelude::*};
+use gstreamer_video as gst_video;
+use media_domain::{info::VideoInfo, profile::Recipe};
+
+use super::super::{
+    codecs::Track,
+    context::{Context, Ending},
+    failed::Failed,
+    fragments,
+    outputs::Outputs,
+    picture_size, pipeline, tally,
+    tracks::{self, Heads},
+};
+use crate::protocol::Counts;
+
+const KEYFRAME_INTERVAL: gst::ClockTime = gst::ClockTime::from_seconds(2);
+
+/// From decoded pictures to upright, progressive BT.709 in 4:2:0 and 8 bit. BT.601 is converted, not relabelled.
+pub const UPRIGHT: &str = "videoconvert name=pictures ! video/x-raw,format=I420,colorimetry=bt709 ! deinterlace fields=top method=greedyh ! videoflip video-direction=auto";
+
+/// Makes the outputs of a video.
+///
+/// # Errors
+/// [`Failed`], typed.
+pub fn run(context: &Context) -> Result<Counts, Failed> {
+    let (mut pictures, mut sound) = (String::new(), String::new());
+    for (index, output) in context.outputs() {
+        match output.make {
+            Recipe::H264 { height, bitrate_kbps } => {
+                let video = context.info()?.video.as_ref().ok_or_else(|| Failed::internal("rungs of a file without a picture track"))?;
+                pictures += &rung(index, video, height, bitrate_kbps);
+            }
+            Recipe::Aac { bitrate_kbps } => sound += &aac(index, bitrate_kbps),
+            _ => return Err(Failed::internal(format!("{} is made by another graph", output.profile))),
+        }
+    }
+    let mut description = String::new();
+    if !pictures.is_empty() {
+        description += &format!("{UPRIGHT} ! tee name=rungs {pictures}");
+    }
+    if !sound.is_empty() {
+        description += &format!(" {SOUND} ! tee name=renditions {sound}");
+    }
+    let pipeline = pipeline::build(&description)?;
+    let (ending, over) = Ending::channel();
+    let heads = Heads { video: pipeline.by_name("pictures"), audio: pipeline.by_name("sound") };
+    if let Some(tee) = pipeline.by_name("rungs") {
+        place_keyframes(&pad(&tee, "sink")?);
+    }
+    encode(&pipeline, context, heads, &ending, &over)
+}
+
+/// From decoded sound to gapless 48 kHz stereo that starts with the pictures.
+pub const SOUND: &str = "audioconvert name=sound ! audioresample ! audio/x-raw,rate=48000,channels=2 ! audiorate";
+
+/// One AAC rendition behind the tee `renditions`.
+pub fn aac(output: u8, bitrate_kbps: u32) -> String {
+    format!(
+        " renditions. ! queue ! avenc_aac bitrate={} ! aacparse name=encoded{output} ! {}",
+        u64::from(bitrate_kbps) * 1000,
+        fragments::tail(output)
+    )
+}
+
+/// One rung behind the tee `rungs`. Four frames in the queue keep an encoder busy; ten megabytes of 4K would be one.
+fn rung(output: u8, video: &VideoInfo, short_side: u32, bitrate_kbps: u32) -> String {
+    let (width, height) = picture_size::rung(video, short_side);
+    format!(
+        " rungs. ! queue max-size-buffers=4 max-size-bytes=0 max-size-time=0 \
+         ! videoscale method=lanczos add-borders=false ! video/x-raw,width={width},height={height},pixel-aspect-ratio=1/1 \
+         ! x264enc name=encoder{output} speed-preset=veryfast bitrate={bitrate_kbps} vbv-buf-capacity=2000 \
+           option-string=keyint=infinite:scenecut=0:open-gop=0 \
+         ! video/x-h264,profile=high ! h264parse name=encoded{output} ! {}",
+        fragments::tail(output)
+    )
+}
+
+/// Plays a pipeline whose outputs all end in a muxer.
+///
+/// # Errors
+/// [`Failed`], typed.
+pub fn encode(
+    pipeline: &gst::Pipeline,
+    context: &Context,
+    heads: Heads,
+    ending: &Ending,
+    over: &Receiver<Result<(), Failed>>,
+) -> Result<Counts, Failed> {
+    let outputs = Outputs::new(context, ending);
+    for (index, _) in context.outputs() {
+        outputs.watch_encoded(&pad(&pipeline::element(pipeline, &format!("encoded{index}"))?, "src")?, index);
+        fragments::send(pipeline, index, context, &outputs)?;
+        if let Some(encoder) = pipeline.by_name(&format!("encoder{index}")) {
+            drop_wishes_for_keyframes(&pad(&encoder, "src")?);
+        }
+    }
+    let tally = tracks::decode(pipeline, context, ending, heads)?;
+    pipeline::play(pipeline, context, ending, over)?;
+    Ok(Counts { video: tally.counts(Track::Video), audio: tally.counts(Track::Audio), end_ms: tally.end_ms(), outputs: outputs.counts() })
+}
+
+fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, Failed> {
+    element.static_pad(name).ok_or_else(|| Failed::internal(format!("{} has no pad {name}", element.name())))
+}
+
+/// Puts a wish for a keyframe before the first frame of every interval.
+fn place_keyframes(shared: &gst::Pad) {
+    let next = Arc::new(Mutex::new(gst::ClockTime::ZERO));
+    let Some(upstream) = shared.peer() else { return };
+    tally::each_buffer(&upstream, move |pad, buffer| {
+        let Some(now) = tally::running_time(pad, buffer) else { return };
+        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+        if now >= *next {
+            let wish = gst_video::DownstreamForceKeyUnitEvent::builder().running_time(now).all_headers(true).build();
+            // Refused only where a branch has ended, and then the frame behind it is refused as well.
+            let _taken: bool = pad.push_event(wish);
+            *next = now + KEYFRAME_INTERVAL - gst::ClockTime::from_nseconds(now.nseconds() % KEYFRAME_INTERVAL.nseconds());
+        }
+    });
+}
+
+fn drop_wishes_for_keyframes(encoded: &gst::Pad) {
+    let _probe = encoded.add_probe(gst::PadProbeType::EVENT_UPSTREAM, |_, info| match &info.data {
+        Some(gst::PadProbeData::Event(event)) if gst_video::ForceKeyUnitEvent::is(event) => gst::PadProbeReturn::Drop,
+        _ => gst::PadProbeReturn::Ok,
+    });
+}

@@ -1,0 +1,109 @@
+//! The outputs of a running graph: what was encoded of each, how far the slowest is, and whether all have ended.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use gstreamer::{self as gst, prelude::*};
+
+use super::{
+    context::{Context, Ending},
+    tally,
+};
+use crate::protocol::OutputCounts;
+
+/// Progress is told each time the slowest output has gone on by this much.
+const PROGRESS_NS: u64 = 500_000_000;
+
+/// All outputs of one graph.
+#[derive(Debug)]
+pub struct Outputs {
+    context: Context,
+    ending: Ending,
+    outputs: Vec<OutputTally>,
+    open: AtomicUsize,
+    told_ns: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct OutputTally {
+    frames: AtomicU64,
+    time_ns: AtomicU64,
+    caps: Mutex<Option<gst::Caps>>,
+}
+
+impl Outputs {
+    pub fn new(context: &Context, ending: &Ending) -> Arc<Self> {
+        let outputs: Vec<OutputTally> = context.job.outputs.iter().map(|_| OutputTally::default()).collect();
+        Arc::new(Self {
+            context: context.clone(),
+            ending: ending.clone(),
+            open: AtomicUsize::new(outputs.len()),
+            outputs,
+            told_ns: AtomicU64::new(0),
+        })
+    }
+
+    /// Counts the frames of an output that pass this pad, in the form that is stored.
+    pub fn watch_encoded(self: &Arc<Self>, pad: &gst::Pad, output: u8) {
+        let outputs = self.clone();
+        tally::each_buffer(pad, move |pad, buffer| {
+            outputs.context.activity.moved();
+            let Some(counts) = outputs.outputs.get(usize::from(output)) else { return };
+            if counts.frames.fetch_add(1, Ordering::Relaxed) == 0 {
+                *counts.caps.lock().unwrap_or_else(PoisonError::into_inner) = pad.current_caps();
+            }
+            if let Some(time) = tally::running_time(pad, buffer) {
+                counts.time_ns.fetch_max((time + buffer.duration().unwrap_or_default()).nseconds(), Ordering::Relaxed);
+                outputs.tell_progress();
+            }
+        });
+    }
+
+    /// An output has ended. The last one ends the graph.
+    pub fn ended(&self) {
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.ending.done();
+        }
+    }
+
+    pub fn counts(&self) -> Vec<OutputCounts> {
+        self.outputs.iter().map(OutputTally::counts).collect()
+    }
+
+    fn tell_progress(&self) {
+        let slowest = self.outputs.iter().map(|output| output.time_ns.load(Ordering::Relaxed)).min().unwrap_or(0);
+        let told = self.told_ns.load(Ordering::Relaxed);
+        let is_due = slowest >= told + PROGRESS_NS;
+        if is_due && self.told_ns.compare_exchange(told, slowest, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            self.context.sink.progress(slowest);
+        }
+    }
+}
+
+impl OutputTally {
+    fn counts(&self) -> OutputCounts {
+        let caps = self.caps.lock().unwrap_or_else(PoisonError::into_inner);
+        let structure = caps.as_ref().and_then(|caps| caps.structure(0));
+        let side = |name: &str| structure.and_then(|structure| structure.get::<i32>(name).ok()).and_then(|side| u32::try_from(side).ok());
+        OutputCounts {
+            width: side("width"),
+            height: side("height"),
+            frames: self.frames.load(Ordering::Relaxed),
+            codec: structure.and_then(codec),
+        }
+    }
+}
+
+/// By RFC 6381: for H.264 the three bytes after the version in `avcC`, for AAC the object type in the first five bits of
+/// its configuration.
+fn codec(structure: &gst::StructureRef) -> Option<String> {
+    let data = structure.get::<gst::Buffer>("codec_data").ok()?;
+    let data = data.map_readable().ok()?;
+    match (structure.name().as_str(), data.as_slice()) {
+        ("video/x-h264", [_, profile, compatible, level, ..]) => Some(format!("avc1.{profile:02x}{compatible:02x}{level:02x}")),
+        ("audio/mpeg", [first, ..]) => Some(format!("mp4a.40.{}", first >> 3)),
+        _ => None,
+    }
+}

@@ -1,0 +1,73 @@
+//! Runs a pipeline to its end, which is never taken for granted.
+
+use std::{
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::{Duration, Instant},
+};
+
+use gstreamer::{self as gst, prelude::*};
+
+use super::{
+    activity::Watchdog,
+    context::{Context, Ending},
+    failed::Failed,
+};
+use crate::protocol::FailureCode;
+
+/// Builds a pipeline from its description. Numbers in it come from recipes and sizes that we computed, never from a file's text.
+///
+/// # Errors
+/// [`Failed`] where an element is missing or does not link: our fault.
+pub fn build(description: &str) -> Result<gst::Pipeline, Failed> {
+    let element = gst::parse::launch(description).map_err(|error| Failed::internal(format!("{error} in {description}")))?;
+    element.downcast().map_err(|_| Failed::internal(format!("no pipeline: {description}")))
+}
+
+/// An element of a pipeline by its name.
+///
+/// # Errors
+/// [`Failed`] where there is none: our fault.
+pub fn element(pipeline: &gst::Pipeline, name: &str) -> Result<gst::Element, Failed> {
+    pipeline.by_name(name).ok_or_else(|| Failed::internal(format!("no element {name}")))
+}
+
+/// Makes one element.
+///
+/// # Errors
+/// [`Failed`] where no plugin has it: our fault.
+pub fn make(factory: &str) -> Result<gst::Element, Failed> {
+    gst::ElementFactory::make(factory).build().map_err(|error| Failed::internal(format!("{factory}: {error}")))
+}
+
+/// Plays until the graph says that it is over, an element fails, or nothing moves.
+///
+/// # Errors
+/// [`Failed`] as said by whoever spoke first.
+pub fn play(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, over: &Receiver<Result<(), Failed>>) -> Result<(), Failed> {
+    let bus = pipeline.bus().ok_or_else(|| Failed::internal("a pipeline without a bus"))?;
+    let on_error = ending.clone();
+    bus.set_sync_handler(move |_, message| {
+        if let gst::MessageView::Error(error) = message.view() {
+            on_error.failed(Failed::from_bus(error));
+        }
+        gst::BusSyncReply::Drop
+    });
+    if pipeline.set_state(gst::State::Playing).is_err() {
+        return over.try_recv().unwrap_or_else(|_| Err(Failed::internal("the pipeline does not start")));
+    }
+    let mut watchdog = Watchdog::new(&context.activity, Duration::from_millis(context.job.limits.stall_ms), Instant::now());
+    loop {
+        match over.recv_timeout(Duration::from_millis(500)) {
+            Ok(word) => return word,
+            Err(RecvTimeoutError::Disconnected) => return Err(Failed::internal("a graph that nobody can end")),
+            Err(RecvTimeoutError::Timeout) if watchdog.stands_still(Instant::now()) => {
+                let position = pipeline.query_position::<gst::ClockTime>();
+                return Err(Failed::new(
+                    FailureCode::TimedOut,
+                    format!("nothing moved for {} ms, at {position:?}", context.job.limits.stall_ms),
+                ));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}

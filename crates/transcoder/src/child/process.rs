@@ -1,0 +1,63 @@
+//! What the child does to its own process: takes its sockets, dies with its parent, limits itself, leaves.
+
+use std::{
+    fs::File,
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+
+/// Left with a result.
+pub const DONE: i32 = 0;
+/// The parent is gone, or closed a socket: nobody to tell.
+pub const ALONE: i32 = 3;
+
+/// The source and the sink socket, which the parent handed over as standard input and output. Both are moved away from
+/// there, so that a library that prints cannot write into a socket.
+///
+/// # Errors
+/// Where they are no file descriptors.
+pub fn take_sockets() -> io::Result<(UnixStream, UnixStream)> {
+    let source: OwnedFd = io::stdin().as_fd().try_clone_to_owned()?;
+    let sink: OwnedFd = io::stdout().as_fd().try_clone_to_owned()?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok((UnixStream::from(source), UnixStream::from(sink)))
+}
+
+/// From here on the kernel kills this process when the thread that started it ends. A parent that died before this call
+/// is seen by its id, given on the command line.
+///
+/// # Errors
+/// Where the parent is already another one.
+pub fn die_with(parent: Option<&str>) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    let expected = parent.and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
+    if expected.is_none() || rustix::process::getppid() != expected {
+        return Err(io::Error::other("the parent is gone"));
+    }
+    Ok(())
+}
+
+/// Sets what this process may use, for good: no core file, no file growth, few descriptors, so much address space.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn limit(address_space_bytes: u64) -> io::Result<()> {
+    // 20 descriptors are enough for the largest graph, 16 are not (notes/child.md).
+    for (resource, most) in [(Resource::Core, 0), (Resource::Fsize, 0), (Resource::Nofile, 64), (Resource::As, address_space_bytes)] {
+        rustix::process::setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
+    }
+    Ok(())
+}
+
+/// Ends the process at once. Never through destructors: a pipeline that panicked hangs in its change of state.
+pub fn leave(code: i32) -> ! {
+    // SAFETY: `_exit` takes any number, touches no memory of ours and does not return.
+    unsafe { libc::_exit(code) }
+}

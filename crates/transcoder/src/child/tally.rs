@@ -1,0 +1,175 @@
+//! Counts what passes: samples out of the demuxer, into the decoder and out of it, and where each track ends.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+};
+
+use gstreamer::{self as gst, prelude::*};
+
+use super::{
+    activity::Activity,
+    codecs::{Codec, Track},
+};
+use crate::protocol::TrackCounts;
+
+/// What was counted over all tracks of the file.
+#[derive(Debug, Default)]
+pub struct Tally {
+    activity: Arc<Activity>,
+    video: TrackTally,
+    audio: TrackTally,
+    /// Of the latest sample of any track, whether we decode it or not.
+    end: Latest,
+}
+
+#[derive(Debug, Default)]
+struct TrackTally {
+    demuxed: AtomicU64,
+    to_decoder: AtomicU64,
+    from_decoder: AtomicU64,
+    interlaced: AtomicBool,
+    end: Latest,
+}
+
+/// The latest of many times in nanoseconds; negative while there was none.
+#[derive(Debug)]
+struct Latest(AtomicI64);
+
+impl Default for Latest {
+    fn default() -> Self {
+        Self(AtomicI64::new(-1))
+    }
+}
+
+impl Latest {
+    fn see(&self, time: Option<gst::ClockTime>) {
+        if let Some(nanoseconds) = time.and_then(|time| i64::try_from(time.nseconds()).ok()) {
+            self.0.fetch_max(nanoseconds, Ordering::Relaxed);
+        }
+    }
+
+    fn milliseconds(&self) -> Option<u64> {
+        u64::try_from(self.0.load(Ordering::Relaxed)).ok().map(|nanoseconds| nanoseconds / 1_000_000)
+    }
+}
+
+impl Tally {
+    pub fn new(activity: Arc<Activity>) -> Arc<Self> {
+        Arc::new(Self { activity, ..Self::default() })
+    }
+
+    /// Counts what leaves the demuxer by this pad. `track` is what we decode of it.
+    pub fn watch_demuxed(self: &Arc<Self>, pad: &gst::Pad, track: Option<Track>) {
+        let tally = self.clone();
+        each_buffer(pad, move |pad, buffer| {
+            tally.activity.moved();
+            let end = end_of(pad, buffer);
+            tally.end.see(end);
+            if let Some(track) = track {
+                tally.track(track).demuxed.fetch_add(1, Ordering::Relaxed);
+                tally.track(track).end.see(end);
+            }
+        });
+    }
+
+    /// Counts what goes into a decoder, as far as a frame must come of it: from the first keyframe on, inside the edit
+    /// list, and meant to be shown.
+    pub fn watch_decoder_input(self: &Arc<Self>, pad: &gst::Pad, codec: &'static Codec) {
+        let (tally, started) = (self.clone(), AtomicBool::new(false));
+        each_buffer(pad, move |pad, buffer| {
+            if !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
+                started.store(true, Ordering::Relaxed);
+            }
+            let hidden = buffer.flags().contains(gst::BufferFlags::DECODE_ONLY) || (codec.name == "vp8" && vp8_is_hidden(buffer));
+            if started.load(Ordering::Relaxed) && !hidden && is_inside_segment(pad, buffer) {
+                tally.track(codec.track).to_decoder.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Counts what comes out of a decoder.
+    pub fn watch_decoded(self: &Arc<Self>, pad: &gst::Pad, track: Track) {
+        let tally = self.clone();
+        each_buffer(pad, move |pad, buffer| {
+            tally.activity.moved();
+            let counts = tally.track(track);
+            if counts.from_decoder.fetch_add(1, Ordering::Relaxed) == 0 && is_interlaced(pad) {
+                counts.interlaced.store(true, Ordering::Relaxed);
+            }
+            let end = end_of(pad, buffer);
+            counts.end.see(end);
+            tally.end.see(end);
+        });
+    }
+
+    /// Of one track, where anything of it passed.
+    pub fn counts(&self, track: Track) -> Option<TrackCounts> {
+        let tally = self.track(track);
+        let counts = TrackCounts {
+            demuxed: tally.demuxed.load(Ordering::Relaxed),
+            to_decoder: tally.to_decoder.load(Ordering::Relaxed),
+            from_decoder: tally.from_decoder.load(Ordering::Relaxed),
+            end_ms: tally.end.milliseconds(),
+            interlaced: tally.interlaced.load(Ordering::Relaxed),
+        };
+        (counts.demuxed > 0).then_some(counts)
+    }
+
+    /// Where the last sample of any track ended.
+    pub fn end_ms(&self) -> Option<u64> {
+        self.end.milliseconds()
+    }
+
+    fn track(&self, track: Track) -> &TrackTally {
+        match track {
+            Track::Video => &self.video,
+            Track::Audio => &self.audio,
+        }
+    }
+}
+
+/// Calls `see` with every buffer that passes the pad.
+pub fn each_buffer(pad: &gst::Pad, see: impl Fn(&gst::Pad, &gst::BufferRef) + Send + Sync + 'static) {
+    // Ignored: the id is only needed to take the probe away again.
+    let _probe = pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, move |pad, info| {
+        match &info.data {
+            Some(gst::PadProbeData::Buffer(buffer)) => see(pad, buffer),
+            Some(gst::PadProbeData::BufferList(list)) => list.iter().for_each(|buffer| see(pad, buffer)),
+            _ => {}
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// When a buffer begins in the running time of its pad.
+pub fn running_time(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+    let event = pad.sticky_event::<gst::event::Segment>(0)?;
+    event.segment().downcast_ref::<gst::ClockTime>()?.to_running_time(buffer.pts()?)
+}
+
+fn end_of(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+    let event = pad.sticky_event::<gst::event::Segment>(0)?;
+    let start = event.segment().downcast_ref::<gst::ClockTime>()?.to_stream_time(buffer.pts()?)?;
+    Some(start + buffer.duration().unwrap_or_default())
+}
+
+fn is_inside_segment(pad: &gst::Pad, buffer: &gst::BufferRef) -> bool {
+    let (Some(event), Some(pts)) = (pad.sticky_event::<gst::event::Segment>(0), buffer.pts()) else { return true };
+    let Some(segment) = event.segment().downcast_ref::<gst::ClockTime>() else { return true };
+    let before = segment.start().is_some_and(|start| pts < start);
+    let after = segment.stop().is_some_and(|stop| pts >= stop);
+    !before && !after
+}
+
+fn is_interlaced(pad: &gst::Pad) -> bool {
+    let caps = pad.current_caps();
+    let mode = caps.as_ref().and_then(|caps| caps.structure(0)).and_then(|structure| structure.get::<&str>("interlace-mode").ok());
+    mode.is_some_and(|mode| mode != "progressive")
+}
+
+/// VP8's first byte says whether a frame is shown (RFC 6386, 9.1: bit 4). Alternate reference frames are not.
+fn vp8_is_hidden(buffer: &gst::BufferRef) -> bool {
+    let mut first = [0xff];
+    buffer.copy_to_slice(0, &mut first).is_ok() && first[0] & 0x10 == 0
+}

@@ -1,0 +1,212 @@
+//! From the original to its tracks: the demuxer by the sniffed type, then only the tracks that somebody wants.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gstreamer::{self as gst, glib, prelude::*};
+
+use super::{
+    codecs::{self, Codec, Track},
+    context::{Context, Ending},
+    failed::Failed,
+    pipeline::make,
+    source_element::SourceElement,
+    tally::Tally,
+};
+
+/// Compressed bytes that a track may be ahead of its decoder. The branches of a graph never wait for each other, so a
+/// limit cannot lock them up.
+const QUEUE_BYTES: u32 = 16 << 20;
+
+/// Whom the demuxer's tracks are told to, from its own thread.
+pub trait TrackListener: Send + Sync + 'static {
+    /// A track was found. Its data waits until this returns.
+    fn track(&self, pad: &gst::Pad, caps: &gst::Caps) -> Result<(), Failed>;
+    /// There are no further tracks, or a track has ended.
+    fn complete(&self) -> Result<(), Failed>;
+}
+
+/// Puts the original and its demuxer into the pipeline.
+///
+/// # Errors
+/// [`Failed`] where no demuxer reads the type.
+pub fn demux(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, listener: impl TrackListener) -> Result<gst::Element, Failed> {
+    let mime = &context.job.mime;
+    let factory = codecs::demuxer(mime).ok_or_else(|| Failed::unsupported(format!("no demuxer for {mime}")))?;
+    let (source, demuxer) = (SourceElement::new(context.source.clone()), make(factory)?);
+    let internal = |error: glib::BoolError| Failed::internal(error.to_string());
+    pipeline.add_many([source.upcast_ref(), &demuxer]).map_err(internal)?;
+    gst::Element::link(source.upcast_ref(), &demuxer).map_err(internal)?;
+
+    let told = Arc::new(Told { listener, ending: ending.clone() });
+    match demuxer.static_pad("src") {
+        Some(pad) => Told::watch(&told, &pad),
+        None => {
+            let on_pad = told.clone();
+            demuxer.connect_pad_added(move |_, pad| Told::added(&on_pad, pad));
+            demuxer.connect_no_more_pads(move |_| told.complete());
+        }
+    }
+    Ok(demuxer)
+}
+
+struct Told<L> {
+    listener: L,
+    ending: Ending,
+}
+
+impl<L: TrackListener> Told<L> {
+    fn added(told: &Arc<Self>, pad: &gst::Pad) {
+        if pad.direction() != gst::PadDirection::Src {
+            return;
+        }
+        match pad.current_caps() {
+            Some(caps) => {
+                told.track(pad, &caps);
+                let on_end = told.clone();
+                on_event(pad, move |_, event| {
+                    if matches!(event.view(), gst::EventView::Eos(_)) {
+                        on_end.complete();
+                    }
+                });
+            }
+            None => Self::watch(told, pad),
+        }
+    }
+
+    /// A pad that is there before its caps are.
+    fn watch(told: &Arc<Self>, pad: &gst::Pad) {
+        let (told, known) = (told.clone(), Mutex::new(false));
+        on_event(pad, move |pad, event| match event.view() {
+            gst::EventView::Caps(caps) => {
+                if !std::mem::replace(&mut *known.lock().unwrap_or_else(PoisonError::into_inner), true) {
+                    told.track(pad, &caps.caps_owned());
+                }
+            }
+            gst::EventView::Eos(_) => told.complete(),
+            _ => {}
+        });
+    }
+
+    fn track(&self, pad: &gst::Pad, caps: &gst::Caps) {
+        self.listener.track(pad, caps).unwrap_or_else(|failed| self.ending.failed(failed));
+    }
+
+    fn complete(&self) {
+        self.listener.complete().unwrap_or_else(|failed| self.ending.failed(failed));
+    }
+}
+
+fn on_event(pad: &gst::Pad, see: impl Fn(&gst::Pad, &gst::Event) + Send + Sync + 'static) {
+    let _probe = pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
+        if let Some(gst::PadProbeData::Event(event)) = &info.data {
+            see(pad, event);
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Links a pad to new elements in a row, the last of which may already be in the pipeline.
+///
+/// # Errors
+/// [`Failed`] where they do not link: our fault.
+pub fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, elements: &[gst::Element]) -> Result<(), Failed> {
+    let internal = |error: glib::BoolError| Failed::internal(error.to_string());
+    let queue = make("queue")?;
+    queue.set_property("max-size-bytes", QUEUE_BYTES);
+    queue.set_property("max-size-buffers", 0u32);
+    queue.set_property("max-size-time", 0u64);
+    let row: Vec<gst::Element> = std::iter::once(queue.clone()).chain(elements.iter().cloned()).collect();
+    for element in row.iter().filter(|element| element.parent().is_none()) {
+        pipeline.add(element).map_err(internal)?;
+    }
+    gst::Element::link_many(&row).map_err(internal)?;
+    for element in row.iter().rev() {
+        element.sync_state_with_parent().map_err(internal)?;
+    }
+    let sink = queue.static_pad("sink").ok_or_else(|| Failed::internal("a queue without a sink"))?;
+    pad.link(&sink).map(drop).map_err(|error| Failed::internal(format!("{}: {error:?}", pad.name())))
+}
+
+/// Where the decoded tracks go: elements that already are in the pipeline.
+#[derive(Debug, Default)]
+pub struct Heads {
+    pub video: Option<gst::Element>,
+    pub audio: Option<gst::Element>,
+}
+
+/// Puts everything up to the decoders into the pipeline. Of each track that is wanted, the first that we can decode is
+/// taken; nothing else is decoded.
+///
+/// # Errors
+/// [`Failed`] where no demuxer reads the type. A track that is wanted and missing ends the graph.
+pub fn decode(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, heads: Heads) -> Result<Arc<Tally>, Failed> {
+    let tally = Tally::new(context.activity.clone());
+    let decoding = Decoding { pipeline: pipeline.downgrade(), tally: tally.clone(), heads: Mutex::new(heads), unknown: Mutex::default() };
+    demux(pipeline, context, ending, decoding)?;
+    Ok(tally)
+}
+
+struct Decoding {
+    pipeline: glib::WeakRef<gst::Pipeline>,
+    tally: Arc<Tally>,
+    /// Those that still have no track.
+    heads: Mutex<Heads>,
+    /// Types of tracks that we cannot decode.
+    unknown: Mutex<Vec<String>>,
+}
+
+impl Decoding {
+    fn take_head(&self, track: Track) -> Option<gst::Element> {
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        match track {
+            Track::Video => heads.video.take(),
+            Track::Audio => heads.audio.take(),
+        }
+    }
+
+    fn attach(&self, pad: &gst::Pad, codec: &'static Codec, head: gst::Element) -> Result<(), Failed> {
+        let pipeline = self.pipeline.upgrade().ok_or_else(|| Failed::internal("a track after the end"))?;
+        let mut elements = Vec::new();
+        if let Some(parser) = codec.parser {
+            elements.push(make(parser)?);
+        }
+        if let Some(decoder) = codec.decoder {
+            let decoder = make(decoder)?;
+            if let (Some(sink), Some(src)) = (decoder.static_pad("sink"), decoder.static_pad("src")) {
+                self.tally.watch_decoder_input(&sink, codec);
+                self.tally.watch_decoded(&src, codec.track);
+            }
+            elements.push(decoder);
+        }
+        elements.push(head);
+        attach(&pipeline, pad, &elements)
+    }
+}
+
+impl TrackListener for Decoding {
+    fn track(&self, pad: &gst::Pad, caps: &gst::Caps) -> Result<(), Failed> {
+        let codec = codecs::find(caps);
+        let head = codec.and_then(|codec| self.take_head(codec.track));
+        self.tally.watch_demuxed(pad, codec.filter(|_| head.is_some()).map(|codec| codec.track));
+        match (codec, head) {
+            (Some(codec), Some(head)) => self.attach(pad, codec, head),
+            (None, _) => {
+                let name = caps.structure(0).map(|structure| structure.name().to_string()).unwrap_or_default();
+                self.unknown.lock().unwrap_or_else(PoisonError::into_inner).push(name);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn complete(&self) -> Result<(), Failed> {
+        let heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = match (&heads.video, &heads.audio) {
+            (None, None) => return Ok(()),
+            (Some(_), _) => "video",
+            (None, Some(_)) => "audio",
+        };
+        let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        Err(Failed::unsupported(format!("no {missing} track that we can decode; not known: {unknown:?}")))
+    }
+}

@@ -1,0 +1,313 @@
+//! The job: one group of profiles of one asset, by one child, into S3 and the database.
+//!
+//! An upload id is the fence that S3 understands. Each attempt first aborts what earlier ones left open, then writes its own upload
+//! ids down before the first part; it completes them only after a heartbeat. A worker that slept past its lease gets
+//! `UploadGone` for its late Complete.
+
+use std::{path::PathBuf, time::Duration};
+
+use bytes::Bytes;
+use media_blobs::{BlobError, Blobs, PartSize, PartWriter, SentUpload, UploadHandle, keys};
+use media_domain::{
+    BlobName, MediaInfo, Profiles, Reason, VariantId,
+    event::{Event, VariantCreated},
+    plan::{Plan, plan},
+    profile::Recipe,
+    work::{Group, Queue},
+};
+use media_storage::{
+    Database, StorageError, TenantTx,
+    assets::Asset,
+    output_uploads::OutputUpload,
+    variants::{Fragment, Variant},
+    work::Lease,
+};
+use media_worker::{JobError, Progress, Work};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    parent::{BoxError, ChildFailure, FailureKind, Made, OutputWriter, RangeReader, run_child},
+    protocol::{ChildJob, Limits, Output},
+};
+
+/// Probes originals and makes their variants.
+pub struct Transcoder {
+    pub database: Database,
+    pub blobs: Blobs,
+    pub profiles: Profiles,
+    /// The program that is started as the child: this one.
+    pub program: PathBuf,
+    /// How long a heartbeat prolongs a lease.
+    pub lease: Duration,
+}
+
+/// What an attempt came to.
+pub enum Outcome {
+    Probed { info: MediaInfo, plan: Plan, priority: i16 },
+    Made { variants: Vec<Variant>, priority: i16 },
+}
+
+impl Work for Transcoder {
+    const QUEUE: Queue = Queue::Transcode;
+    type Outcome = Outcome;
+
+    async fn run(&self, lease: &Lease, progress: &Progress, stop: &CancellationToken) -> Result<Outcome, JobError> {
+        let (asset, outputs) = self.read(lease).await?;
+        self.abort_earlier_attempts(lease).await?;
+        if lease.group == Group::Probe { self.probe(&asset, stop).await } else { self.make(lease, &asset, outputs, progress, stop).await }
+    }
+
+    async fn commit(&self, tx: &mut TenantTx, lease: &Lease, done: &Outcome) -> Result<(), StorageError> {
+        match done {
+            Outcome::Probed { info, plan, priority } => commit_probe(tx, lease, info, plan, *priority).await,
+            Outcome::Made { variants, priority } => commit_variants(tx, lease, variants, *priority).await,
+        }
+    }
+}
+
+/// One variant to make, and where it goes.
+struct Wanted {
+    output: Output,
+    blob: BlobName,
+    generation: u32,
+}
+
+impl Transcoder {
+    /// The asset, and what this piece of work is to make of it. A variant that exists is made beside the old one.
+    async fn read(&self, lease: &Lease) -> Result<(Asset, Vec<Wanted>), JobError> {
+        let mut tx = self.database.in_tenant(lease.tenant, "transcoder.read").await?;
+        let asset = tx.assets().lookup(lease.asset).await?.ok_or(StorageError::Missing { what: "asset" })?;
+        let existing = tx.variants().list(lease.asset).await?;
+        let mut wanted = Vec::new();
+        for profile in tx.transcode_jobs().of_work(lease.work).await? {
+            let found = self.profiles.find(asset.kind, profile.as_str()).ok_or_else(|| JobError::Permanent {
+                reason: Reason::Unsupported,
+                detail: format!("there is no profile {profile} for an asset of kind {}", asset.kind),
+            })?;
+            let generation = existing.iter().find(|variant| variant.profile == profile).map_or(0, |variant| variant.generation + 1);
+            let blob = self.blobs.in_bucket(&keys::variant(lease.tenant, lease.asset, &profile, generation));
+            wanted.push(Wanted { output: Output { profile, make: found.make.clone() }, blob, generation });
+        }
+        Ok((asset, wanted))
+    }
+
+    async fn abort_earlier_attempts(&self, lease: &Lease) -> Result<(), JobError> {
+        let mut tx = self.database.in_tenant(lease.tenant, "transcoder.earlier").await?;
+        let earlier = tx.output_uploads().of_earlier_attempts(lease).await?;
+        drop(tx);
+        if earlier.is_empty() {
+            return Ok(());
+        }
+        for upload in earlier {
+            self.blobs.abort(&UploadHandle { blob: upload.blob, upload_id: upload.s3_upload_id }).await.map_err(store)?;
+        }
+        let mut tx = self.database.in_tenant(lease.tenant, "transcoder.earlier").await?;
+        tx.output_uploads().forget_earlier_attempts(lease.work, lease.attempt).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn probe(&self, asset: &Asset, stop: &CancellationToken) -> Result<Outcome, JobError> {
+        let job = self.child_job(asset, Group::Probe, Vec::new());
+        let source = Original { blobs: &self.blobs, blob: &asset.blob };
+        let no_outputs: &mut [Upload] = &mut [];
+        let done = run_child(&self.program, &job, &source, no_outputs, |_| (), stop).await.map_err(refusal)?;
+        let plan = plan(asset.kind, &done.info, &self.profiles)
+            .map_err(|refused| JobError::Permanent { reason: refused.reason, detail: refused.detail })?;
+        Ok(Outcome::Probed { info: done.info, plan, priority: asset.priority })
+    }
+
+    async fn make(
+        &self,
+        lease: &Lease,
+        asset: &Asset,
+        wanted: Vec<Wanted>,
+        progress: &Progress,
+        stop: &CancellationToken,
+    ) -> Result<Outcome, JobError> {
+        let job = self.child_job(asset, lease.group, wanted.iter().map(|wanted| wanted.output.clone()).collect());
+        let duration_ms = job.info.as_ref().and_then(|info| info.duration_ms).unwrap_or(0);
+        let mut uploads = self.open_uploads(lease, &wanted, duration_ms).await?;
+        let source = Original { blobs: &self.blobs, blob: &asset.blob };
+        let report = |position: Duration| {
+            let percent = (position.as_millis() * 100).checked_div(u128::from(duration_ms)).unwrap_or(0);
+            progress.at(u8::try_from(percent).unwrap_or(99));
+        };
+        let done = run_child(&self.program, &job, &source, &mut uploads, report, stop).await.map_err(refusal)?;
+        self.complete(lease, uploads).await?;
+        let variants = wanted.into_iter().zip(done.outputs).map(|(wanted, made)| describe(asset, wanted, made, &done.info)).collect();
+        Ok(Outcome::Made { variants, priority: asset.priority })
+    }
+
+    fn child_job(&self, asset: &Asset, group: Group, outputs: Vec<Output>) -> ChildJob {
+        let size = asset.size_bytes.unwrap_or(0);
+        let limits = Limits::of(group, size, asset.info.as_ref(), &outputs);
+        ChildJob { size, mime: asset.mime.clone().unwrap_or_default(), kind: asset.kind, group, outputs, info: asset.info.clone(), limits }
+    }
+
+    /// Opens an upload for each output and writes its id down, before the first part.
+    async fn open_uploads(&self, lease: &Lease, wanted: &[Wanted], duration_ms: u64) -> Result<Vec<Upload>, JobError> {
+        let mut uploads = Vec::with_capacity(wanted.len());
+        for Wanted { output, blob, .. } in wanted {
+            let handle = self.blobs.create(blob, output.make.mime()).await.map_err(store)?;
+            let written = OutputUpload { blob: blob.clone(), s3_upload_id: handle.upload_id.clone() };
+            let mut tx = self.database.in_tenant(lease.tenant, "transcoder.open_upload").await?;
+            tx.output_uploads().insert(lease, &output.profile, &written).await?;
+            tx.commit().await?;
+            let part = PartSize::expecting(expected_bytes(&output.make, duration_ms));
+            uploads.push(Upload(PartWriter::new(self.blobs.clone(), handle, part)));
+        }
+        Ok(uploads)
+    }
+
+    /// Sends the last parts, and completes the uploads if the lease is still held.
+    async fn complete(&self, lease: &Lease, uploads: Vec<Upload>) -> Result<(), JobError> {
+        let mut sent: Vec<SentUpload> = Vec::with_capacity(uploads.len());
+        for upload in uploads {
+            sent.push(upload.0.flush_last().await.map_err(store)?);
+        }
+        let mut tx = self.database.in_tenant(lease.tenant, "transcoder.before_complete").await?;
+        tx.work().heartbeat(lease, self.lease).await?;
+        tx.commit().await?;
+        for upload in sent {
+            upload.complete().await.map_err(store)?;
+        }
+        Ok(())
+    }
+}
+
+async fn commit_probe(tx: &mut TenantTx, lease: &Lease, info: &MediaInfo, plan: &Plan, priority: i16) -> Result<(), StorageError> {
+    tx.assets().set_probed(lease.asset, info).await?;
+    for (profile, why) in &plan.skipped {
+        tx.transcode_jobs().skip(lease.asset, profile, why).await?;
+    }
+    for planned in &plan.groups {
+        let Some(work) = tx.work().plan(lease.asset, planned.group, priority).await? else { continue };
+        for job in &planned.jobs {
+            tx.transcode_jobs().plan(lease.asset, work, &job.profile, job.required).await?;
+        }
+    }
+    tx.ready_if_complete(lease.asset).await.map(|_ready| ())
+}
+
+async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant], priority: i16) -> Result<(), StorageError> {
+    for variant in variants {
+        let variant_id = tx.variants().put(variant).await?;
+        tx.transcode_jobs().succeed(lease.work, &variant.profile).await?;
+        let created = VariantCreated {
+            asset_id: lease.asset,
+            variant_id,
+            profile: variant.profile.clone(),
+            mime: variant.mime.clone(),
+            size_bytes: variant.size_bytes,
+            width: variant.width,
+            height: variant.height,
+        };
+        tx.outbox().event(&Event::VariantCreated(created)).await?;
+    }
+    tx.output_uploads().forget(lease.work).await?;
+    if lease.group == Group::Speech {
+        tx.work().plan(lease.asset, Group::Captions, priority).await?;
+    }
+    tx.ready_if_complete(lease.asset).await.map(|_ready| ())
+}
+
+/// What an output may come to: its duration at its peak bitrate, and a quarter more. It decides the size of parts.
+fn expected_bytes(make: &Recipe, duration_ms: u64) -> u64 {
+    let bits_a_second = match make {
+        Recipe::H264 { bitrate_kbps, .. } | Recipe::Aac { bitrate_kbps } => 1000 * u64::from(*bitrate_kbps),
+        Recipe::Pcm { sample_rate } => 16 * u64::from(*sample_rate),
+        Recipe::Webp { .. } | Recipe::Poster { .. } => 0,
+    };
+    bits_a_second / 8 * (duration_ms / 1000 + 1) * 5 / 4
+}
+
+fn describe(asset: &Asset, wanted: Wanted, made: Made, info: &MediaInfo) -> Variant {
+    let is_rung = matches!(wanted.output.make, Recipe::H264 { .. });
+    let rate = info.video.as_ref().map(|video| video.frame_rate).filter(|(numerator, _)| is_rung && *numerator > 0);
+    Variant {
+        id: VariantId::generate(),
+        asset: asset.id,
+        profile: made.profile,
+        blob: wanted.blob,
+        size_bytes: made.bytes,
+        mime: made.mime.to_owned(),
+        width: made.width,
+        height: made.height,
+        bitrate: made.bitrate.map(|bits| u32::try_from(bits).unwrap_or(u32::MAX)),
+        generation: wanted.generation,
+        codec: made.codec,
+        frame_rate: rate.map(|(numerator, denominator)| format!("{numerator}/{denominator}")),
+        duration_ms: made.duration_ms,
+        init_bytes: (made.init_bytes > 0).then_some(made.init_bytes),
+        fragments: made
+            .fragments
+            .iter()
+            .map(|fragment| Fragment { offset: fragment.offset, size: u64::from(fragment.bytes), duration_us: fragment.duration_us })
+            .collect(),
+    }
+}
+
+/// An original in S3, read by ranges.
+struct Original<'a> {
+    blobs: &'a Blobs,
+    blob: &'a BlobName,
+}
+
+impl RangeReader for Original<'_> {
+    async fn read(&self, offset: u64, length: u64) -> Result<Bytes, BoxError> {
+        Ok(self.blobs.read(self.blob, offset, length, None).await?)
+    }
+}
+
+/// An output on its way to S3.
+struct Upload(PartWriter);
+
+impl OutputWriter for Upload {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), BoxError> {
+        Ok(self.0.write(bytes).await?)
+    }
+}
+
+fn store(error: BlobError) -> JobError {
+    match error {
+        // Another attempt aborted our upload: it holds the lease.
+        BlobError::UploadGone => JobError::LeaseLost,
+        BlobError::Limit(_) => JobError::Permanent { reason: Reason::LimitHit, detail: "an output outgrew what can be stored".to_owned() },
+        error if error.is_transient() => JobError::Unavailable(error.into()),
+        error => JobError::Failed { reason: Reason::Internal, source: error.into() },
+    }
+}
+
+/// What a failed child means for the job. The child's own words stay in the log: they may come out of the file.
+fn refusal(failure: ChildFailure) -> JobError {
+    let permanent = |reason, detail: &str| JobError::Permanent { reason, detail: detail.to_owned() };
+    match failure.kind {
+        FailureKind::Cancelled => JobError::Stopped,
+        FailureKind::SourceFailed | FailureKind::OutputFailed => storage_failed(failure),
+        kind => {
+            tracing::warn!(failure.kind = ?kind, failure.text = failure.text, "the child's work failed");
+            match kind {
+                FailureKind::Unsupported => permanent(Reason::Unsupported, "the file's type, codec or shape is not processed"),
+                FailureKind::Corrupt => permanent(Reason::Corrupt, "the file holds less than it promises, or cannot be read"),
+                FailureKind::TooLarge => permanent(Reason::PixelsExceedLimit, "the picture has more pixels than the limit"),
+                FailureKind::LimitHit => permanent(Reason::LimitHit, "a limit on memory, time or output was hit"),
+                FailureKind::TimedOut => JobError::Failed { reason: Reason::TimedOut, source: failure.into() },
+                _ => JobError::Failed { reason: Reason::Internal, source: failure.into() },
+            }
+        }
+    }
+}
+
+/// The store's own word on what kept the child from reading or writing.
+fn storage_failed(failure: ChildFailure) -> JobError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = failure.source.as_deref().map(|source| source as _);
+    while let Some(error) = cause {
+        match error.downcast_ref::<BlobError>() {
+            Some(BlobError::UploadGone) => return JobError::LeaseLost,
+            Some(blob) if !blob.is_transient() => return JobError::Failed { reason: Reason::Internal, source: failure.into() },
+            Some(_) => break,
+            None => cause = error.source(),
+        }
+    }
+    JobError::Unavailable(failure.into())
+}

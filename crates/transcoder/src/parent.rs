@@ -1,0 +1,14 @@
+//! The parent's half: starts a child for each piece of work, answers its asks, takes what it sends, and believes nothing
+//! that it has not counted itself.
+
+mod collect;
+mod failure;
+mod run;
+mod serve;
+mod spawn;
+
+pub(crate) use collect::Collected;
+pub use collect::{Fragment, OutputWriter};
+pub use failure::{BoxError, ChildFailure, FailureKind};
+pub use run::{ChildDone, Made, run_child};
+pub use serve::RangeReader;

@@ -1,0 +1,88 @@
+//! How a child's work can fail, and what the worker can do about it.
+
+use std::fmt;
+
+use media_domain::Reason;
+
+use crate::protocol::FailureCode;
+
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the worker can do: give up with a reason, or come back later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The file is of a type, codec or shape that we do not process.
+    Unsupported,
+    /// The file holds less than it promises, or cannot be read.
+    Corrupt,
+    /// More pixels than the limit.
+    TooLarge,
+    /// A limit on memory, CPU, output or reading was hit.
+    LimitHit,
+    /// The deadline passed, or nothing moved.
+    TimedOut,
+    /// Our fault: a crash, a broken protocol, a wrong graph.
+    Internal,
+    /// The caller asked to stop.
+    Cancelled,
+    /// The original could not be read from storage: come back later.
+    SourceFailed,
+    /// An output could not be written to storage: come back later.
+    OutputFailed,
+}
+
+/// A child's work failed. The text may hold words of an untrusted file: for the log, never for a tenant.
+#[derive(Debug, thiserror::Error)]
+#[error("the child's work failed ({kind:?}): {text}")]
+pub struct ChildFailure {
+    pub kind: FailureKind,
+    pub text: String,
+    #[source]
+    pub source: Option<BoxError>,
+}
+
+impl ChildFailure {
+    pub(crate) fn new(kind: FailureKind, text: impl fmt::Display) -> Self {
+        Self { kind, text: text.to_string(), source: None }
+    }
+
+    pub(crate) fn because(kind: FailureKind, text: impl fmt::Display, source: impl Into<BoxError>) -> Self {
+        Self { kind, text: text.to_string(), source: Some(source.into()) }
+    }
+
+    pub(crate) fn internal(text: impl fmt::Display) -> Self {
+        Self::new(FailureKind::Internal, text)
+    }
+
+    /// What is stored with the failed job. None where the work should be given back and tried later, or was not wanted any more.
+    pub fn reason(&self) -> Option<Reason> {
+        match self.kind {
+            FailureKind::Unsupported => Some(Reason::Unsupported),
+            FailureKind::Corrupt => Some(Reason::Corrupt),
+            FailureKind::TooLarge => Some(Reason::PixelsExceedLimit),
+            FailureKind::LimitHit => Some(Reason::LimitHit),
+            FailureKind::TimedOut => Some(Reason::TimedOut),
+            FailureKind::Internal => Some(Reason::Internal),
+            FailureKind::Cancelled | FailureKind::SourceFailed | FailureKind::OutputFailed => None,
+        }
+    }
+
+    /// Whether another attempt may end better.
+    pub fn is_worth_another_try(&self) -> bool {
+        matches!(self.kind, FailureKind::TimedOut | FailureKind::Internal | FailureKind::SourceFailed | FailureKind::OutputFailed)
+    }
+}
+
+impl From<FailureCode> for FailureKind {
+    fn from(code: FailureCode) -> Self {
+        match code {
+            FailureCode::Unsupported => Self::Unsupported,
+            FailureCode::Corrupt => Self::Corrupt,
+            FailureCode::TooLarge => Self::TooLarge,
+            FailureCode::LimitHit => Self::LimitHit,
+            FailureCode::TimedOut => Self::TimedOut,
+            FailureCode::Internal => Self::Internal,
+            FailureCode::SourceFailed => Self::SourceFailed,
+        }
+    }
+}

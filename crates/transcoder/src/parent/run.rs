@@ -1,0 +1,240 @@
+//! One piece of work by one child, from start to an answer that is always typed and never late.
+
+use std::{os::unix::process::ExitStatusExt, path::Path, process::ExitStatus, time::Duration};
+
+use media_domain::{
+    MediaInfo,
+    profile::{ProfileName, Recipe},
+};
+use tokio::io::AsyncReadExt;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    collect::{CollectError, Collected, Collection, Fragment, OutputWriter, collect},
+    failure::{ChildFailure, FailureKind},
+    serve::{RangeReader, ServeError, serve},
+    spawn::{Spawned, spawn},
+};
+use crate::{
+    promise,
+    protocol::{ChildJob, ChildResult, OutputCounts},
+};
+
+/// How much of a child's complaints is kept.
+const STDERR_BYTES_MAX: u64 = 16 << 10;
+/// How long a child that has said its result may take to leave.
+const LEAVE: Duration = Duration::from_secs(5);
+/// How long the original's failure may still take to be told by the other socket.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// What a child made, counted and held against the promises of the file.
+#[derive(Clone, Debug)]
+pub struct ChildDone {
+    /// What the probe found; for other groups, what the job said.
+    pub info: MediaInfo,
+    /// One for each output of the job, in its order.
+    pub outputs: Vec<Made>,
+}
+
+/// One variant, as its row describes it.
+#[derive(Clone, Debug)]
+pub struct Made {
+    pub profile: ProfileName,
+    pub mime: &'static str,
+    pub bytes: u64,
+    /// In pixels.
+    pub width: Option<u32>,
+    /// In pixels.
+    pub height: Option<u32>,
+    /// Mean bits a second, where it has a duration.
+    pub bitrate: Option<u64>,
+    pub duration_ms: Option<u64>,
+    /// By RFC 6381, such as `avc1.64001f`.
+    pub codec: Option<String>,
+    /// Of the `ftyp` and `moov` boxes; 0 for what has no fragments.
+    pub init_bytes: u32,
+    pub fragments: Vec<Fragment>,
+    /// Encoded frames.
+    pub frames: u64,
+}
+
+/// Runs one job in a child of `program` (in production `/proc/self/exe`). The writers get each output's bytes as they
+/// come and are finished by the caller, and only if this succeeds.
+///
+/// Returns within the job's wall limit and a moment, whatever child or storage do; the child is dead by then.
+///
+/// # Errors
+/// [`ChildFailure`], whose kind says what the caller can do.
+pub async fn run_child<W: OutputWriter>(
+    program: &Path,
+    job: &ChildJob,
+    source: &impl RangeReader,
+    outputs: &mut [W],
+    progress: impl Fn(Duration) + Sync,
+    stop: &CancellationToken,
+) -> Result<ChildDone, ChildFailure> {
+    if outputs.len() != job.outputs.len() || outputs.len() > usize::from(u8::MAX) {
+        return Err(ChildFailure::internal(format!("{} writers for {} outputs", outputs.len(), job.outputs.len())));
+    }
+    let mut child = spawn(program).await.map_err(|error| ChildFailure::because(FailureKind::Internal, "no child can be started", error))?;
+    let deadline = tokio::time::sleep(Duration::from_millis(job.limits.wall_ms));
+    let talked = tokio::select! {
+        talked = talk(&mut child, job, source, outputs, &progress) => talked,
+        () = deadline => Err(ChildFailure::new(FailureKind::TimedOut, format!("no result after {} ms", job.limits.wall_ms))),
+        () = stop.cancelled() => Err(ChildFailure::new(FailureKind::Cancelled, "stopped")),
+    };
+    let collection = match talked {
+        Ok(collection) => collection,
+        Err(failure) => {
+            let status = child.process.end().await;
+            tracing::debug!(?status, failure.kind = ?failure.kind, "a child was killed");
+            return Err(failure);
+        }
+    };
+    let status = match tokio::time::timeout(LEAVE, child.process.wait()).await {
+        Ok(status) => status,
+        Err(_) => child.process.end().await,
+    };
+    judge(job, collection, status.ok())
+}
+
+/// Serves and collects until the result, or until something goes wrong on either socket.
+async fn talk<W: OutputWriter>(
+    child: &mut Spawned,
+    job: &ChildJob,
+    source: &impl RangeReader,
+    outputs: &mut [W],
+    progress: &(impl Fn(Duration) + Sync),
+) -> Result<Collection, ChildFailure> {
+    let Spawned { source: asks, sink: frames, stderr, process } = child;
+    let stderr = stderr.take();
+    let complaints = async {
+        let mut text = Vec::new();
+        if let Some(mut stderr) = stderr
+            && let Err(error) = (&mut stderr).take(STDERR_BYTES_MAX).read_to_end(&mut text).await
+        {
+            tracing::debug!(%error, "a child's complaints cannot be read");
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    let (mut serving, mut complaining) = (std::pin::pin!(serve(asks, job, source)), std::pin::pin!(complaints));
+    let mut collecting = std::pin::pin!(collect(frames, outputs, job.limits.output_bytes, progress));
+    let mut said = None;
+    let mut served = None;
+    let collected = loop {
+        tokio::select! {
+            collected = &mut collecting => break collected,
+            result = &mut serving, if served.is_none() => {
+                if let Err(error) = result {
+                    return Err(serve_failure(error));
+                }
+                served = Some(());
+            }
+            text = &mut complaining, if said.is_none() => said = Some(text),
+        }
+    };
+    match collected {
+        // The child may have said that it cannot read before the socket that knows why was looked at.
+        Ok(Collection { result: ChildResult::Failed { code: crate::protocol::FailureCode::SourceFailed, .. }, .. }) if served.is_none() => {
+            match tokio::time::timeout(SETTLE, serving).await {
+                Ok(Err(error)) => Err(serve_failure(error)),
+                _ => collected.map_err(collect_failure),
+            }
+        }
+        Ok(collection) => Ok(collection),
+        Err(CollectError::Protocol(crate::protocol::ProtocolError::Ended)) => {
+            let status = tokio::time::timeout(LEAVE, process.wait()).await.ok().and_then(Result::ok);
+            let said = match said {
+                Some(text) => text,
+                None => tokio::time::timeout(SETTLE, complaining).await.unwrap_or_default(),
+            };
+            Err(vanished(status, &said))
+        }
+        Err(error) => Err(collect_failure(error)),
+    }
+}
+
+fn serve_failure(error: ServeError) -> ChildFailure {
+    let kind = match error {
+        ServeError::Source(_) => FailureKind::SourceFailed,
+        ServeError::BudgetSpent { .. } => FailureKind::LimitHit,
+        ServeError::Protocol(_) => FailureKind::Internal,
+    };
+    ChildFailure::because(kind, "the original", error)
+}
+
+fn collect_failure(error: CollectError) -> ChildFailure {
+    let kind = match error {
+        CollectError::Protocol(_) => FailureKind::Internal,
+        CollectError::Output { .. } => FailureKind::OutputFailed,
+        CollectError::TooMuchOutput { .. } => FailureKind::LimitHit,
+    };
+    ChildFailure::because(kind, "the outputs", error)
+}
+
+/// A child that ended without a result. A kill that is not ours is the memory cgroup's.
+fn vanished(status: Option<ExitStatus>, said: &str) -> ChildFailure {
+    let kind = match status.and_then(|status| status.signal()) {
+        Some(libc::SIGKILL | libc::SIGXCPU | libc::SIGXFSZ) => FailureKind::LimitHit,
+        _ => FailureKind::Internal,
+    };
+    ChildFailure::new(
+        kind,
+        format!(
+            "the child ended without a result ({}): {}",
+            status.map_or_else(|| "it does not end".to_owned(), |s| s.to_string()),
+            said.trim()
+        ),
+    )
+}
+
+/// Done needs a result, an exit that fits it, and our own checks.
+fn judge(job: &ChildJob, collection: Collection, status: Option<ExitStatus>) -> Result<ChildDone, ChildFailure> {
+    let counts = match collection.result {
+        ChildResult::Done(counts) => counts,
+        ChildResult::Failed { code, text } => return Err(ChildFailure::new(code.into(), text)),
+    };
+    if !status.is_some_and(|status| status.success()) {
+        return Err(ChildFailure::internal(format!("a result, and then {status:?}")));
+    }
+    if counts.outputs.len() != job.outputs.len() {
+        return Err(ChildFailure::internal("a result with another number of outputs"));
+    }
+    let info = collection
+        .info
+        .or_else(|| job.info.clone())
+        .ok_or_else(|| ChildFailure::internal("a probe that found nothing, and did not say so"))?;
+    promise::check(job, &counts, &collection.outputs)
+        .map_err(|broken| ChildFailure::because(broken.kind(), "a promise is not kept", broken))?;
+    let made = job.outputs.iter().zip(counts.outputs).zip(collection.outputs);
+    let outputs = made.map(|((output, counts), collected)| describe(output.profile.clone(), &output.make, counts, collected)).collect();
+    Ok(ChildDone { info, outputs })
+}
+
+fn describe(profile: ProfileName, make: &Recipe, counts: OutputCounts, collected: Collected) -> Made {
+    let duration_us = match make {
+        Recipe::H264 { .. } | Recipe::Aac { .. } => Some(collected.duration_us()),
+        Recipe::Pcm { sample_rate } => Some(promise::wav_duration_us(collected.bytes, *sample_rate)),
+        Recipe::Webp { .. } | Recipe::Poster { .. } => None,
+    };
+    let bitrate =
+        duration_us.filter(|us| *us > 0).and_then(|us| u64::try_from(u128::from(collected.bytes) * 8_000_000 / u128::from(us)).ok());
+    Made {
+        profile,
+        mime: make.mime(),
+        bytes: collected.bytes,
+        width: counts.width,
+        height: counts.height,
+        bitrate,
+        duration_ms: duration_us.map(|us| us / 1000),
+        codec: counts.codec.filter(|codec| is_codec(codec)),
+        init_bytes: collected.init_bytes,
+        fragments: collected.fragments,
+        frames: counts.frames,
+    }
+}
+
+/// What may stand in a playlist.
+fn is_codec(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
+}

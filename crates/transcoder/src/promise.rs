@@ -1,0 +1,224 @@
+//! What a file promised, held against what came out of it.
+//!
+//! The end of a stream, exit 0 and a full last timestamp prove nothing: a film that was cut off ends in peace, and damage
+//! in its middle only leaves frames out (DESIGN, traps). So each output must be there, of the right size and as long as
+//! its track; the tracks must reach the end that the container names; and frames are counted twice.
+
+use media_domain::profile::Recipe;
+
+use crate::{
+    parent::FailureKind,
+    protocol::{ChildJob, Counts, OutputCounts, TrackCounts},
+};
+
+/// A picture track may end this much before the container does: the last frame's length is often not known.
+const END_SLACK_MS: u64 = 500;
+/// Encoders pad, and a decoder's delay is cut.
+const OUTPUT_SLACK_MS: u64 = 250;
+/// Frames that a good file may lose at its seams: an open group of pictures at the start, a last field.
+const FRAMES_SLACK: u64 = 4;
+
+const WAV_HEADER_BYTES: u64 = 44;
+
+/// A promise that was not kept, and by how much.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    #[error("output {output} is empty")]
+    Empty { output: usize },
+    #[error("output {output} is {got:?} and was to be at most {max:?}")]
+    WrongSize { output: usize, got: (Option<u32>, Option<u32>), max: u32 },
+    #[error("output {output} lasts {got_ms} ms of {track_ms}")]
+    OutputTooShort { output: usize, got_ms: u64, track_ms: u64 },
+    #[error("the file ends at {got_ms} ms of {promised_ms}")]
+    EndsEarly { got_ms: u64, promised_ms: u64 },
+    #[error("the file holds {got} frames of {promised}")]
+    FramesMissing { got: u64, promised: u64 },
+    #[error("{decoded} frames could be decoded of {given}")]
+    FramesLost { decoded: u64, given: u64 },
+}
+
+impl Broken {
+    /// Whose fault it is: the file's, or ours.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Broken::Empty { .. } | Broken::WrongSize { .. } | Broken::OutputTooShort { .. } => FailureKind::Internal,
+            Broken::EndsEarly { .. } | Broken::FramesMissing { .. } | Broken::FramesLost { .. } => FailureKind::Corrupt,
+        }
+    }
+}
+
+/// What the parent counted of one output.
+pub trait Counted {
+    fn bytes(&self) -> u64;
+    /// Of all fragments together; 0 where it has none.
+    fn fragments_us(&self) -> u64;
+}
+
+impl Counted for crate::parent::Collected {
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn fragments_us(&self) -> u64 {
+        self.duration_us()
+    }
+}
+
+/// Checks a result. The file is looked at first: an output that is short because the file is, is not our fault.
+///
+/// # Errors
+/// The first promise that is [`Broken`].
+pub fn check(job: &ChildJob, counts: &Counts, collected: &[impl Counted]) -> Result<(), Broken> {
+    let decodes_to_the_end = job.outputs.iter().any(|output| !matches!(output.make, Recipe::Webp { .. } | Recipe::Poster { .. }));
+    if decodes_to_the_end {
+        check_file(job, counts)?;
+    }
+    for (output, ((wanted, made), collected)) in job.outputs.iter().zip(&counts.outputs).zip(collected).enumerate() {
+        if collected.bytes() == 0 || made.frames == 0 {
+            return Err(Broken::Empty { output });
+        }
+        check_size(output, &wanted.make, made)?;
+        let (got_us, track) = match wanted.make {
+            Recipe::H264 { .. } => (collected.fragments_us(), &counts.video),
+            Recipe::Aac { .. } => (collected.fragments_us(), &counts.audio),
+            Recipe::Pcm { sample_rate } => (wav_duration_us(collected.bytes(), sample_rate), &counts.audio),
+            Recipe::Webp { .. } | Recipe::Poster { .. } => continue,
+        };
+        let track_ms = track.as_ref().and_then(|track| track.end_ms).unwrap_or(0);
+        if got_us / 1000 + OUTPUT_SLACK_MS < track_ms {
+            return Err(Broken::OutputTooShort { output, got_ms: got_us / 1000, track_ms });
+        }
+    }
+    Ok(())
+}
+
+fn check_file(job: &ChildJob, counts: &Counts) -> Result<(), Broken> {
+    let info = job.info.as_ref();
+    let promised_ms = info.and_then(|info| info.duration_ms).filter(|_| says_its_length(&job.mime));
+    if let (Some(promised_ms), Some(got_ms)) = (promised_ms, counts.end_ms)
+        && got_ms + END_SLACK_MS.max(promised_ms / 200) < promised_ms
+    {
+        return Err(Broken::EndsEarly { got_ms, promised_ms });
+    }
+    let Some(track) = &counts.video else { return Ok(()) };
+    let promised = info.and_then(|info| info.video.as_ref()).and_then(|video| video.frames).unwrap_or(0);
+    if track.demuxed + 1 < promised {
+        return Err(Broken::FramesMissing { got: track.demuxed, promised });
+    }
+    check_decoder(track)
+}
+
+fn check_decoder(track: &TrackCounts) -> Result<(), Broken> {
+    // Of an interlaced track each field may be a sample of its own.
+    let given = if track.interlaced { track.to_decoder / 2 } else { track.to_decoder };
+    let slack = FRAMES_SLACK.max(given / 200);
+    if track.from_decoder + slack < given {
+        return Err(Broken::FramesLost { decoded: track.from_decoder, given });
+    }
+    Ok(())
+}
+
+fn check_size(output: usize, make: &Recipe, made: &OutputCounts) -> Result<(), Broken> {
+    let (max, is_kept) = match (make, made.width, made.height) {
+        (Recipe::H264 { height, .. }, Some(w), Some(h)) => (*height, (2..=*height).contains(&w.min(h))),
+        (Recipe::Webp { width, .. } | Recipe::Poster { max_width: width, .. }, Some(w), Some(h)) => {
+            (*width, (1..=*width).contains(&w) && h > 0)
+        }
+        (Recipe::H264 { height: max, .. } | Recipe::Webp { width: max, .. } | Recipe::Poster { max_width: max, .. }, ..) => (*max, false),
+        (Recipe::Aac { .. } | Recipe::Pcm { .. }, ..) => return Ok(()),
+    };
+    if is_kept { Ok(()) } else { Err(Broken::WrongSize { output, got: (made.width, made.height), max }) }
+}
+
+/// Whether a file of this type says how long it is. Of a plain stream that is a guess from its first frames.
+fn says_its_length(mime: &str) -> bool {
+    !matches!(mime, "audio/mpeg" | "audio/aac" | "video/mp2t" | "video/mpeg")
+}
+
+/// How long mono 16-bit sound behind a WAV header lasts.
+pub fn wav_duration_us(bytes: u64, sample_rate: u32) -> u64 {
+    bytes.saturating_sub(WAV_HEADER_BYTES) / 2 * 1_000_000 / u64::from(sample_rate.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use media_domain::{Kind, MediaInfo, info::VideoInfo, work::Group};
+
+    use super::*;
+    use crate::protocol::{Limits, Output};
+
+    struct Made {
+        bytes: u64,
+        us: u64,
+    }
+
+    impl Counted for Made {
+        fn bytes(&self) -> u64 {
+            self.bytes
+        }
+
+        fn fragments_us(&self) -> u64 {
+            self.us
+        }
+    }
+
+    fn job() -> ChildJob {
+        let outputs =
+            vec![Output { profile: "h264-360p".to_owned().try_into().unwrap(), make: Recipe::H264 { height: 360, bitrate_kbps: 800 } }];
+        let video = VideoInfo { codec: "h264".into(), width: 640, height: 360, frame_rate: (30, 1), frames: Some(180) };
+        let info = MediaInfo { duration_ms: Some(6000), video: Some(video), ..MediaInfo::default() };
+        let limits = Limits::of(Group::Ladder, 1, Some(&info), &outputs);
+        ChildJob { size: 1, mime: "video/mp4".into(), kind: Kind::Video, group: Group::Ladder, outputs, info: Some(info), limits }
+    }
+
+    fn counts(frames: u64, end_ms: u64) -> Counts {
+        let track = TrackCounts { demuxed: frames, to_decoder: frames, from_decoder: frames, end_ms: Some(end_ms), interlaced: false };
+        let output = OutputCounts { width: Some(640), height: Some(360), frames, codec: None };
+        Counts { video: Some(track), audio: None, end_ms: Some(end_ms), outputs: vec![output] }
+    }
+
+    fn made(us: u64) -> [Made; 1] {
+        [Made { bytes: 1000, us }]
+    }
+
+    #[test]
+    fn a_whole_file_keeps_its_promises() {
+        assert_eq!(check(&job(), &counts(180, 6000), &made(6_000_000)), Ok(()));
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_is_corrupt_by_its_end_and_by_its_frames() {
+        let cut = check(&job(), &counts(90, 3000), &made(3_000_000)).unwrap_err();
+        assert_eq!((cut.kind(), &cut), (FailureKind::Corrupt, &Broken::EndsEarly { got_ms: 3000, promised_ms: 6000 }));
+        // sound that goes on to the end hides the missing pictures from the clock
+        let hidden = check(&job(), &counts(90, 6000), &made(6_000_000)).unwrap_err();
+        assert_eq!((hidden.kind(), &hidden), (FailureKind::Corrupt, &Broken::FramesMissing { got: 90, promised: 180 }));
+    }
+
+    #[test]
+    fn frames_that_the_decoder_lost_are_counted() {
+        let mut lossy = counts(180, 6000);
+        lossy.video.as_mut().unwrap().from_decoder = 170;
+        assert_eq!(check(&job(), &lossy, &made(6_000_000)), Err(Broken::FramesLost { decoded: 170, given: 180 }));
+        lossy.video.as_mut().unwrap().interlaced = true;
+        assert_eq!(check(&job(), &lossy, &made(6_000_000)), Ok(()), "two fields may make one frame");
+    }
+
+    #[test]
+    fn an_output_that_is_empty_short_or_too_large_is_our_fault() {
+        let empty = check(&job(), &counts(180, 6000), &[Made { bytes: 0, us: 0 }]).unwrap_err();
+        let short = check(&job(), &counts(180, 6000), &made(5_000_000)).unwrap_err();
+        let mut large = counts(180, 6000);
+        large.outputs[0].height = Some(720);
+        large.outputs[0].width = Some(1280);
+        let large = check(&job(), &large, &made(6_000_000)).unwrap_err();
+        assert_eq!([empty.kind(), short.kind(), large.kind()], [FailureKind::Internal; 3]);
+    }
+
+    #[test]
+    fn a_plain_stream_promises_no_length() {
+        let job =
+            ChildJob { mime: "audio/mpeg".into(), info: Some(MediaInfo { duration_ms: Some(9000), ..MediaInfo::default() }), ..job() };
+        assert_eq!(check(&job, &counts(180, 6000), &made(6_000_000)), Ok(()));
+    }
+}

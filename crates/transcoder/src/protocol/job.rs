@@ -1,0 +1,166 @@
+//! The first message on the source socket: what the child is to do.
+
+use std::io::{self, Read, Write};
+
+use media_domain::{Kind, MediaInfo, limits, profile::ProfileName, profile::Recipe, work::Group};
+use serde::{Deserialize, Serialize};
+
+use super::ProtocolError;
+
+/// The longest job in bytes of JSON.
+pub const JOB_BYTES_MAX: u32 = 256 << 10;
+
+/// One piece of work for one child.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChildJob {
+    /// Of the original, in bytes.
+    pub size: u64,
+    /// Of the original, as the scanner's sniffing named it. It alone chooses the demuxer.
+    pub mime: String,
+    pub kind: Kind,
+    pub group: Group,
+    /// What to make; a frame names an output by its place here. At most 255.
+    pub outputs: Vec<Output>,
+    /// What the probe found; every group but the probe needs it.
+    pub info: Option<MediaInfo>,
+    pub limits: Limits,
+}
+
+/// One variant to make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    pub profile: ProfileName,
+    pub make: Recipe,
+}
+
+/// What a child may use. Time and bytes are kept by the parent, the rest by the child upon itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// From start to result, in milliseconds.
+    pub wall_ms: u64,
+    /// How long nothing may move, in milliseconds, while the child waits for nobody.
+    pub stall_ms: u64,
+    /// Of all outputs together.
+    pub output_bytes: u64,
+    /// Read from storage: more than the file, because a badly interleaved one is read more than once.
+    pub source_bytes: u64,
+    /// A backstop with a better message than the memory cgroup has (four rungs take 2.2 GB of it).
+    pub address_space_bytes: u64,
+    /// Of one picture.
+    pub pixels: u64,
+}
+
+const MIB: u64 = 1 << 20;
+
+impl Limits {
+    /// The limits for a piece of work on a file of `size` bytes.
+    pub fn of(group: Group, size: u64, info: Option<&MediaInfo>, outputs: &[Output]) -> Self {
+        let longest_s = limits::MAX_DURATION.as_secs();
+        let duration_s = info.and_then(|info| info.duration_ms).map_or(longest_s, |ms| (ms / 1000 + 1).min(longest_s));
+        let wall_s = match group {
+            Group::Ladder => 600 + 40 * duration_s,
+            Group::Audio | Group::Speech => 600 + 2 * duration_s,
+            _ => 300,
+        };
+        let output_bytes = outputs.iter().map(|output| output.bytes_max(duration_s)).sum();
+        Self {
+            wall_ms: wall_s * 1000,
+            stall_ms: 30_000,
+            output_bytes,
+            source_bytes: size.saturating_mul(4).saturating_add(64 * MIB),
+            address_space_bytes: 4 << 30,
+            pixels: limits::MAX_PIXELS,
+        }
+    }
+}
+
+impl Output {
+    /// What this output can grow to in bytes: twice its bitrate, and something for its boxes.
+    fn bytes_max(&self, duration_s: u64) -> u64 {
+        let bits_a_second = match self.make {
+            Recipe::H264 { bitrate_kbps, .. } | Recipe::Aac { bitrate_kbps } => 1000 * u64::from(bitrate_kbps),
+            Recipe::Pcm { sample_rate } => 16 * u64::from(sample_rate),
+            Recipe::Webp { .. } | Recipe::Poster { .. } => 0,
+        };
+        16 * MIB + 2 * duration_s * bits_a_second / 8
+    }
+}
+
+impl ChildJob {
+    /// The message: a length and that many bytes of JSON.
+    ///
+    /// # Errors
+    /// [`ProtocolError::JobTooLong`] where the job is over [`JOB_BYTES_MAX`].
+    pub fn encode(&self) -> Result<Vec<u8>, ProtocolError> {
+        let json = serde_json::to_vec(self).map_err(|_| ProtocolError::NotJson)?;
+        let length = u32::try_from(json.len()).unwrap_or(u32::MAX);
+        if length > JOB_BYTES_MAX {
+            return Err(ProtocolError::JobTooLong(length));
+        }
+        Ok([length.to_le_bytes().as_slice(), &json].concat())
+    }
+
+    /// Writes the message.
+    ///
+    /// # Errors
+    /// Those of the socket, and of a job that is too long.
+    pub fn write_to(&self, mut socket: impl Write) -> io::Result<()> {
+        socket.write_all(&self.encode().map_err(io::Error::other)?)
+    }
+
+    /// Reads the message.
+    ///
+    /// # Errors
+    /// Those of the socket; [`ProtocolError`] inside of one where the message is too long or no job.
+    pub fn read_from(mut socket: impl Read) -> io::Result<Self> {
+        let mut length = [0; 4];
+        socket.read_exact(&mut length)?;
+        let length = u32::from_le_bytes(length);
+        if length > JOB_BYTES_MAX {
+            return Err(io::Error::other(ProtocolError::JobTooLong(length)));
+        }
+        let mut json = vec![0; length as usize];
+        socket.read_exact(&mut json)?;
+        serde_json::from_slice(&json).map_err(|_| io::Error::other(ProtocolError::NotJson))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn job() -> ChildJob {
+        let outputs =
+            vec![Output { profile: "h264-720p".to_owned().try_into().unwrap(), make: Recipe::H264 { height: 720, bitrate_kbps: 2800 } }];
+        let limits = Limits::of(Group::Ladder, 1000, None, &outputs);
+        ChildJob { size: 1000, mime: "video/mp4".into(), kind: Kind::Video, group: Group::Ladder, outputs, info: None, limits }
+    }
+
+    #[test]
+    fn a_job_round_trips() {
+        let mut bytes = Vec::new();
+        job().write_to(&mut bytes).unwrap();
+        assert_eq!(ChildJob::read_from(bytes.as_slice()).unwrap(), job());
+    }
+
+    #[test]
+    fn a_job_that_says_it_is_huge_is_refused_before_memory_is_taken() {
+        assert!(ChildJob::read_from([0xff; 8].as_slice()).is_err());
+    }
+
+    #[test]
+    fn a_file_of_unknown_length_gets_the_limits_of_the_longest() {
+        let unknown = Limits::of(Group::Ladder, 1, None, &job().outputs);
+        let long = MediaInfo { duration_ms: Some(u64::MAX), ..MediaInfo::default() };
+        assert_eq!(unknown, Limits::of(Group::Ladder, 1, Some(&long), &job().outputs));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_are_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(ChildJob::read_from(bytes.as_slice()).is_err());
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Files that hold less than they promise are never called whole.
+
+use std::path::Path;
+
+use media_domain::{Kind, work::Group};
+use media_transcoder::parent::{ChildFailure, FailureKind};
+
+use crate::bench::{Bench, moving};
+
+fn ladder(bench: &Bench, path: &Path, mime: &str) -> Option<ChildFailure> {
+    bench.run(path, mime, Kind::Video, Group::Ladder, &["h264-360p", "aac-128k"]).err()
+}
+
+#[test]
+fn a_film_that_was_cut_off_is_corrupt() {
+    let bench = Bench::new();
+    for (name, mime, args, part) in [
+        ("faststart.mp4", "video/mp4", "-movflags +faststart", 0.5),
+        ("faststart.mp4", "video/mp4", "-movflags +faststart", 0.9),
+        ("film.mkv", "video/x-matroska", "", 0.5),
+    ] {
+        let whole =
+            std::fs::read(bench.make(name, &format!("{} -c:v libx264 -preset ultrafast -c:a aac {args}", moving("320x240", 6)))).unwrap();
+        let file = bench.path("cut");
+        std::fs::write(&file, &whole[..(whole.len() as f64 * part) as usize]).unwrap();
+        let failure = ladder(&bench, &file, mime).unwrap_or_else(|| panic!("{name} cut at {part} was called whole"));
+        assert_eq!(failure.kind, FailureKind::Corrupt, "{name} cut at {part}: {failure} {:?}", failure.source);
+    }
+}
+
+#[test]
+fn a_film_whose_index_is_gone_is_corrupt() {
+    let bench = Bench::new();
+    let whole =
+        std::fs::read(bench.make("film.mp4", &format!("{} -c:v libx264 -preset ultrafast -c:a aac", moving("320x240", 6)))).unwrap();
+    let file = bench.path("headless.mp4");
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let failure = ladder(&bench, &file, "video/mp4").unwrap();
+    assert_eq!(failure.kind, FailureKind::Corrupt, "{failure}");
+}
+
+#[test]
+fn damage_in_the_middle_is_seen_by_counting_frames() {
+    let bench = Bench::new();
+    let path = bench
+        .make("film.mp4", &format!("{} -c:v libx264 -preset ultrafast -b:v 2M -g 60 -c:a aac -movflags +faststart", moving("640x360", 10)));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + bytes.len() / 8].fill(0);
+    let file = bench.path("damaged.mp4");
+    std::fs::write(&file, bytes).unwrap();
+    let failure = ladder(&bench, &file, "video/mp4").expect("it was called whole");
+    assert_eq!(failure.kind, FailureKind::Corrupt, "{failure} {:?}", failure.source);
+}
+
+#[test]
+fn words_that_call_themselves_a_film_are_refused() {
+    let bench = Bench::new();
+    let file = bench.path("words.mp4");
+    std::fs::write(&file, "these are words\n".repeat(1000)).unwrap();
+    for (mime, kinds) in [
+        ("video/mp4", [FailureKind::Unsupported, FailureKind::Corrupt]),
+        ("video/webm", [FailureKind::Unsupported, FailureKind::Corrupt]),
+        ("video/mp2t", [FailureKind::Unsupported, FailureKind::Corrupt]),
+        ("video/x-msvideo", [FailureKind::Unsupported, FailureKind::Corrupt]),
+        ("text/plain", [FailureKind::Unsupported; 2]),
+    ] {
+        let failure = bench.probe(&file, mime, Kind::Video).expect_err(mime);
+        assert!(kinds.contains(&failure.kind), "{mime}: {failure}");
+    }
+    for mime in ["audio/mpeg", "audio/aac", "audio/ogg", "audio/x-flac", "audio/x-wav"] {
+        let failure = bench.probe(&file, mime, Kind::Audio).expect_err(mime);
+        assert!([FailureKind::Unsupported, FailureKind::Corrupt].contains(&failure.kind), "{mime}: {failure}");
+    }
+}
+
+#[test]
+fn a_codec_that_we_do_not_read_is_unsupported() {
+    let bench = Bench::new();
+    let file = bench.make("huffyuv.mkv", "-f lavfi -i testsrc2=size=160x120:rate=10:duration=1 -c:v huffyuv");
+    assert_eq!(bench.probe(&file, "video/x-matroska", Kind::Video).expect_err("it was read").kind, FailureKind::Unsupported);
+}

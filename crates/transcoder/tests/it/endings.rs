@@ -1,0 +1,184 @@
+//! However it goes, it ends: soon, typed, and with nothing left running.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use media_domain::{Kind, work::Group};
+use media_transcoder::{
+    parent::{BoxError, FailureKind, OutputWriter, RangeReader, run_child},
+    protocol::ChildJob,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::bench::{Bench, LocalFile, LocalWriter, PROGRAM, job, moving, runtime};
+
+/// Reads from a file, until it is told to fail or to hang.
+struct Moody {
+    file: LocalFile,
+    hang: bool,
+}
+
+impl RangeReader for Moody {
+    async fn read(&self, offset: u64, length: u64) -> Result<Bytes, BoxError> {
+        if offset == 0 {
+            return self.file.read(offset, length).await;
+        }
+        if self.hang {
+            std::future::pending::<()>().await;
+        }
+        Err("storage is away".into())
+    }
+}
+
+/// Takes bytes until it fails.
+struct Broken;
+
+impl OutputWriter for Broken {
+    async fn write(&mut self, _bytes: Bytes) -> Result<(), BoxError> {
+        Err("storage is full".into())
+    }
+}
+
+fn film(bench: &Bench, seconds: u32) -> (std::path::PathBuf, ChildJob) {
+    let file = bench.make(
+        "film.mp4",
+        &format!("{} -c:v libx264 -preset ultrafast -b:v 20M -c:a aac -movflags +faststart", moving("1280x720", seconds)),
+    );
+    let info = bench.probe(&file, "video/mp4", Kind::Video).unwrap();
+    let job = job(&file, "video/mp4", Kind::Video, Group::Ladder, &["h264-720p"], Some(info));
+    (file, job)
+}
+
+fn writers(bench: &Bench) -> Vec<LocalWriter> {
+    vec![LocalWriter(std::fs::File::create(bench.path("out")).unwrap())]
+}
+
+/// Our program under a name that only this test has, so that its child can be told from those of other tests.
+fn own_program(bench: &Bench) -> std::path::PathBuf {
+    let program = bench.path("own-program");
+    std::os::unix::fs::symlink(PROGRAM, &program).unwrap();
+    program
+}
+
+/// The processes that run under that name.
+fn running(program: &Path) -> Vec<i32> {
+    let name = program.as_os_str().as_encoded_bytes();
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    processes
+        .filter(|entry| std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line.starts_with(name)))
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+#[test]
+fn a_stop_ends_the_child_at_once() {
+    let bench = Bench::new();
+    let (file, job) = film(&bench, 30);
+    let stop = CancellationToken::new();
+    let (program, started) = (own_program(&bench), AtomicBool::new(false));
+    let progress = |_| {
+        started.store(running(&program).len() == 1, Ordering::Relaxed);
+        stop.cancel();
+    };
+    let begun = Instant::now();
+    let result = runtime().block_on(run_child(&program, &job, &LocalFile::open(&file), &mut writers(&bench), progress, &stop));
+    assert_eq!(result.err().unwrap().kind, FailureKind::Cancelled);
+    assert!(started.load(Ordering::Relaxed), "it was stopped in the middle");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert_eq!(running(&program), [0; 0]);
+}
+
+#[test]
+fn the_deadline_ends_a_job_whose_storage_hangs() {
+    let bench = Bench::new();
+    let (file, mut job) = film(&bench, 10);
+    assert!(job.size > 9 << 20, "{}", job.size);
+    job.limits.wall_ms = 3000;
+    let begun = Instant::now();
+    let source = Moody { file: LocalFile::open(&file), hang: true };
+    let result = runtime().block_on(run_child(Path::new(PROGRAM), &job, &source, &mut writers(&bench), |_| {}, &CancellationToken::new()));
+    assert_eq!(result.err().unwrap().kind, FailureKind::TimedOut);
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn storage_that_cannot_be_read_is_no_fault_of_the_file() {
+    let bench = Bench::new();
+    let (file, job) = film(&bench, 10);
+    let source = Moody { file: LocalFile::open(&file), hang: false };
+    let result = runtime().block_on(run_child(Path::new(PROGRAM), &job, &source, &mut writers(&bench), |_| {}, &CancellationToken::new()));
+    let failure = result.err().unwrap();
+    assert_eq!(failure.kind, FailureKind::SourceFailed, "{failure}");
+    assert_eq!(failure.reason(), None);
+}
+
+#[test]
+fn storage_that_cannot_be_written_is_no_fault_of_the_file() {
+    let bench = Bench::new();
+    let (file, job) = film(&bench, 7);
+    let result =
+        runtime().block_on(run_child(Path::new(PROGRAM), &job, &LocalFile::open(&file), &mut [Broken], |_| {}, &CancellationToken::new()));
+    assert_eq!(result.err().unwrap().kind, FailureKind::OutputFailed);
+}
+
+#[test]
+fn a_child_that_reads_too_much_hits_its_limit() {
+    let bench = Bench::new();
+    let (file, mut job) = film(&bench, 10);
+    job.limits.source_bytes = 8 << 20;
+    assert_eq!(bench.run_job(&file, job).err().unwrap().kind, FailureKind::LimitHit);
+}
+
+#[test]
+fn outputs_that_outgrow_their_limit_are_stopped() {
+    let bench = Bench::new();
+    let (file, mut job) = film(&bench, 7);
+    job.limits.output_bytes = 10_000;
+    assert_eq!(bench.run_job(&file, job).err().unwrap().kind, FailureKind::LimitHit);
+}
+
+#[test]
+fn too_little_address_space_is_a_typed_failure() {
+    let bench = Bench::new();
+    let (file, mut job) = film(&bench, 3);
+    job.limits.address_space_bytes = 400 << 20;
+    let failure = bench.run_job(&file, job).err().unwrap();
+    assert!([FailureKind::LimitHit, FailureKind::Internal].contains(&failure.kind), "{failure}");
+}
+
+#[test]
+fn a_program_that_is_no_child_is_an_internal_failure() {
+    let bench = Bench::new();
+    let (file, job) = film(&bench, 1);
+    for program in ["/bin/true", "/bin/false", "/nonexistent"] {
+        let result = runtime().block_on(run_child(
+            Path::new(program),
+            &job,
+            &LocalFile::open(&file),
+            &mut writers(&bench),
+            |_| {},
+            &CancellationToken::new(),
+        ));
+        assert_eq!(result.err().unwrap().kind, FailureKind::Internal, "{program}");
+    }
+}
+
+#[test]
+fn a_child_that_is_killed_from_outside_hit_a_limit() {
+    let bench = Bench::new();
+    let (file, job) = film(&bench, 30);
+    let program = own_program(&bench);
+    let kill = |_| {
+        for child in running(&program) {
+            std::process::Command::new("kill").args(["-9", &child.to_string()]).status().unwrap();
+        }
+    };
+    let never = CancellationToken::new();
+    let result = runtime().block_on(run_child(&program, &job, &LocalFile::open(&file), &mut writers(&bench), kill, &never));
+    let failure = result.err().unwrap();
+    assert_eq!(failure.kind, FailureKind::LimitHit, "{failure}");
+}

@@ -1,0 +1,119 @@
+//! The loop: take a message with a permit free, claim, acknowledge, work.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use media_messaging::{Broker, CommandSource, Delivery};
+use media_runtime::{Context, Problem};
+use media_storage::{Database, StorageError, across::Claimed};
+use rand::RngExt as _;
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+use tracing::{debug, warn};
+
+use crate::{Work, job, watch_broker, watch_database};
+
+/// The settings of the loop.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerConfig {
+    /// How many jobs run at once.
+    pub permits: u16,
+    /// How long a lease lasts without a heartbeat.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// How often a lease is prolonged.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat: Duration,
+    /// How often an idle worker looks for work without a message.
+    #[serde(with = "humantime_serde")]
+    pub idle_poll: Duration,
+}
+
+/// How long a permit waits after the database could not be asked.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// What all permits share.
+pub(crate) struct Shared<W> {
+    pub work: W,
+    pub database: Database,
+    pub config: WorkerConfig,
+    pub owner: String,
+    pub shutdown: media_runtime::Shutdown,
+}
+
+/// Works until the service is told to stop; then takes nothing new, and ends when the last job has.
+///
+/// # Errors
+/// If a permit's task died.
+pub async fn run<C, W: Work>(cx: &Context<C>, config: WorkerConfig, database: Database, broker: Broker, work: W) -> anyhow::Result<()> {
+    watch_database(cx, &database);
+    watch_broker(cx, &broker);
+    let shared = Arc::new(Shared { work, database, owner: cx.instance.clone(), shutdown: cx.shutdown.clone(), config });
+    let source = Arc::new(CommandSource::new(&broker, W::QUEUE));
+    let mut permits = tokio::task::JoinSet::new();
+    for _ in 0..shared.config.permits {
+        permits.spawn(permit(shared.clone(), source.clone()));
+    }
+    while let Some(ended) = permits.join_next().await {
+        ended.context("a permit's task died")?;
+    }
+    Ok(())
+}
+
+async fn permit<W: Work>(shared: Arc<Shared<W>>, source: Arc<CommandSource>) {
+    let stop = &shared.shutdown.soft;
+    // The first look comes soon, and not at the same moment in every pod of a roll-out.
+    let mut wait = jittered(Duration::from_millis(200));
+    while !stop.is_cancelled() {
+        let delivery = tokio::select! {
+            delivery = source.next(stop) => delivery,
+            () = sleep(wait) => None,
+        };
+        wait = jittered(shared.config.idle_poll);
+        let mut message = delivery;
+        // After each job, and after each message, look again until nothing waits.
+        while !stop.is_cancelled() {
+            let sender = message.as_ref().and_then(|delivery| delivery.message.traceparent.clone());
+            match claim(&shared, message.take()).await {
+                Ok(Some(claimed)) => job::run(&shared, claimed, sender).await,
+                Ok(None) => break,
+                Err(error) => {
+                    warn!(queue = %W::QUEUE, error = %error, "work could not be claimed");
+                    wait = AFTER_ERROR;
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Claims the next piece of work; acknowledges the message once that is committed. On an error the message goes back.
+async fn claim<W: Work>(shared: &Shared<W>, message: Option<Delivery>) -> Result<Option<Claimed>, StorageError> {
+    let id = message.as_ref().and_then(|delivery| delivery.message.message_id);
+    let claimed = shared.database.across_tenants().claim(W::QUEUE, &shared.owner, shared.config.lease, id).await?;
+    if let Some(delivery) = message
+        && let Err(redelivered) = delivery.ack().await
+    {
+        debug!(queue = %W::QUEUE, error = %redelivered, "the inbox will know the message when it comes again");
+    }
+    Ok(claimed)
+}
+
+fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(rand::rng().random_range(0.75..1.25))
+}
+
+impl WorkerConfig {
+    /// What is wrong with these settings; see `Settings::problems`.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.permits == 0 {
+            problems.push(Problem::new("worker.permits", "must be at least 1"));
+        }
+        if self.heartbeat * 3 > self.lease {
+            problems.push(Problem::new("worker.heartbeat", "must be at most a third of worker.lease: one that is late must not lose the lease"));
+        }
+        problems
+    }
+}
