@@ -1,1 +1,10 @@
+//! Behaviour seen from outside, on real servers. Run them with `make test`.
 
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod pass_through;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod storage;

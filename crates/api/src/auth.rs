@@ -6,7 +6,7 @@
 mod keys;
 mod scopes;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::{Request, State},
@@ -86,6 +86,7 @@ pub async fn admit(State(keys): State<Arc<JwtKeys>>, mut request: Request, next:
     if let Some(parent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
         trace_context::set_parent(&span, parent);
     }
+    let began = Instant::now();
     async move {
         let response = match caller(&keys, access, request.headers()) {
             Ok(caller) => {
@@ -99,7 +100,9 @@ pub async fn admit(State(keys): State<Arc<JwtKeys>>, mut request: Request, next:
         // Set on an answer that is an error from the start; a stream's later end is not seen here.
         let code = response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
         tracing::Span::current().record("rpc.code", tracing::field::debug(code));
-        tracing::info!(rpc.method = path, rpc.code = ?code, "answered");
+        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(duration_ms, "answered");
+        metrics::histogram!("media_rpc_seconds", "method" => path, "code" => format!("{code:?}")).record(began.elapsed());
         response
     }
     .instrument(span)
@@ -120,7 +123,8 @@ fn caller(keys: &JwtKeys, access: Access, headers: &HeaderMap) -> Result<Caller,
 
 fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let given = headers.get(http::header::AUTHORIZATION).ok_or(ApiError::Unauthenticated("there is none"))?;
-    let (scheme, token) = given.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(ApiError::Unauthenticated("it is no bearer token"))?;
+    let (scheme, token) =
+        given.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(ApiError::Unauthenticated("it is no bearer token"))?;
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(ApiError::Unauthenticated("it is no bearer token")) }
 }
 

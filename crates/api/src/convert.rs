@@ -7,12 +7,7 @@ use media_domain::{
     work::WorkState,
 };
 use media_proto::{Timestamp, v1};
-use media_storage::{
-    assets::Asset,
-    caption_tracks::CaptionTrack,
-    transcode_jobs::Job,
-    variants::Variant,
-};
+use media_storage::{assets::Asset, caption_tracks::CaptionTrack, transcode_jobs::Job, variants::Variant};
 use time::OffsetDateTime;
 use uuid::Uuid;
 

@@ -38,7 +38,7 @@ pub enum ApiError {
     #[error("the original was not scanned whole, so it is not given out")]
     ScanPartial,
     /// Send the parts.
-    #[error("{} parts are missing, such as {}", .0.len(), .0.first().copied().unwrap_or_default())]
+    #[error("parts are missing: {}", .0.len())]
     PartsMissing(Vec<u32>),
     /// Begin again: the file is not the one that was announced.
     #[error("the stored parts are not those that were announced: {0}")]
@@ -78,6 +78,12 @@ impl From<IllegalTransition> for ApiError {
     fn from(error: IllegalTransition) -> Self {
         ApiError::Storage(error.into())
     }
+}
+
+/// An error with all its sources, for the log of whoever handles it.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |chain, source| format!("{chain}: {source}"))
 }
 
 /// Which of the public reasons a bad field has.

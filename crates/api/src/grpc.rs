@@ -3,8 +3,10 @@
 mod assets;
 mod new_upload;
 mod playback;
+mod upload_parts;
 mod uploads;
-pub mod watch;
+mod watch;
+pub mod watchers;
 
 use std::sync::Arc;
 
@@ -15,14 +17,16 @@ use media_runtime::trace_context;
 use media_storage::{Database, TenantTx, assets::Asset};
 use tonic::service::Routes;
 use url::Url;
-use v1::{asset_service_server::AssetServiceServer, playback_service_server::PlaybackServiceServer, upload_service_server::UploadServiceServer};
+use v1::{
+    asset_service_server::AssetServiceServer, playback_service_server::PlaybackServiceServer, upload_service_server::UploadServiceServer,
+};
 
 use crate::{
     auth::{self, Caller, JwtKeys},
     error::{ApiError, Violations},
     keyring::Keyring,
 };
-use watch::Watchers;
+use watchers::Watchers;
 
 /// The largest request: the 10,000 parts of a CompleteUpload, with room.
 const MAX_REQUEST_BYTES: usize = 2 << 20;
@@ -71,7 +75,7 @@ pub fn routes(api: Arc<Api>, keys: Arc<JwtKeys>, health: Routes) -> Result<Route
 
 /// The id that a request names.
 fn asset_id(text: &str) -> Result<AssetId, ApiError> {
-    text.parse().map_err(|error: media_domain::ids::NotAnId| Violations::of("asset_id", error.to_string()))
+    text.parse().map_err(|error: media_domain::ids::NotAnId| Violations::of("asset_id", format!("is {error}")))
 }
 
 /// An asset that is there for callers: not deleted, and of the transaction's tenant. All else never was.

@@ -64,7 +64,9 @@ impl std::fmt::Debug for Key {
 impl Keyring {
     /// `None` where there is no key, or one with an id that cannot be; the settings' check rules that out.
     pub fn new(keys: &[KeyConfig]) -> Option<Self> {
-        let key = |key: &KeyConfig| Some(Key { id: KeyId::new(&key.id)?, code: Hmac::new_from_slice(key.secret.expose_secret().as_bytes()).ok()? });
+        let key = |key: &KeyConfig| {
+            Some(Key { id: KeyId::new(&key.id)?, code: Hmac::new_from_slice(key.secret.expose_secret().as_bytes()).ok()? })
+        };
         let keys: Vec<Key> = keys.iter().map(key).collect::<Option<_>>()?;
         Some(Self { signing: keys.first()?.clone(), accepted: keys })
     }
@@ -107,7 +109,10 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn keyring(ids: &[&str]) -> Keyring {
-        let key = |id: &&str| KeyConfig { id: (*id).to_owned(), secret: SecretString::from(format!("the secret of {id}, as long as it has to be")) };
+        let key = |id: &&str| KeyConfig {
+            id: (*id).to_owned(),
+            secret: SecretString::from(format!("the secret of {id}, as long as it has to be")),
+        };
         Keyring::new(&ids.iter().map(key).collect::<Vec<_>>()).unwrap()
     }
 

@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn a_token_leads_back_to_its_place_and_the_size_of_the_page_may_change() {
-        let (keys, tenant, last) = (keyring(&["a"]), TenantId(Uuid::from_u128(1)), (datetime!(2026-11-24 12:00:00.123456 UTC), AssetId::generate()));
+        let (keys, tenant, last) =
+            (keyring(&["a"]), TenantId(Uuid::from_u128(1)), (datetime!(2026-11-24 12:00:00.123456 UTC), AssetId::generate()));
         let page_token = seal(&keys, tenant, &request(AssetKind::Video, 10), last);
         let next = ListAssetsRequest { page_token, ..request(AssetKind::Video, 20) };
         assert_eq!(open(&keys, tenant, &next), Some(last));

@@ -23,7 +23,7 @@ use crate::{
         epochs::Epochs,
         routes::{self as door, Door},
     },
-    grpc::{self, Api, watch::Watchers},
+    grpc::{self, Api, watchers::Watchers},
     keyring::Keyring,
 };
 
@@ -73,8 +73,10 @@ pub async fn serve(cx: Context<ApiConfig>) -> anyhow::Result<()> {
     let api = Arc::new(Api { database: database.clone(), blobs, keys, public_url, watchers });
     let services = grpc::routes(api, jwt_keys, Routes::new(health)).context("the services cannot be described")?;
 
-    let grpc_port = TcpListener::bind(config.grpc.listen).await.with_context(|| format!("grpc.listen {} cannot be opened", config.grpc.listen))?;
-    let http_port = TcpListener::bind(config.http.listen).await.with_context(|| format!("http.listen {} cannot be opened", config.http.listen))?;
+    let grpc_port =
+        TcpListener::bind(config.grpc.listen).await.with_context(|| format!("grpc.listen {} cannot be opened", config.grpc.listen))?;
+    let http_port =
+        TcpListener::bind(config.http.listen).await.with_context(|| format!("http.listen {} cannot be opened", config.http.listen))?;
     tracing::info!(grpc.listen = %grpc_port.local_addr()?, http.listen = %http_port.local_addr()?, "the ports are open");
 
     let calls = async {
@@ -88,7 +90,9 @@ pub async fn serve(cx: Context<ApiConfig>) -> anyhow::Result<()> {
             .await
             .context("the gRPC port died")
     };
-    let players = async { axum::serve(http_port, door).with_graceful_shutdown(cx.shutdown.soft.clone().cancelled_owned()).await.context("the HTTP port died") };
+    let players = async {
+        axum::serve(http_port, door).with_graceful_shutdown(cx.shutdown.soft.clone().cancelled_owned()).await.context("the HTTP port died")
+    };
     tokio::select! {
         ended = async { tokio::try_join!(calls, players) } => { ended?; }
         () = cx.shutdown.hard.cancelled() => {}

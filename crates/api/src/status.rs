@@ -1,7 +1,7 @@
 //! The one function from error to `tonic::Status`, with google.rpc details: `ErrorInfo` always, `BadRequest` naming each field, and
 //! `RetryInfo` where waiting helps. It is also the one place that logs: what is the caller's is not our log's concern.
 
-use std::{collections::HashMap, error::Error as StdError, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use media_blobs::BlobError;
 use media_domain::Status as AssetStatus;
@@ -9,7 +9,7 @@ use media_storage::StorageError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::error::{ApiError, FieldReason};
+use crate::error::{ApiError, FieldReason, chain};
 
 /// The domain of every `ErrorInfo`.
 pub const DOMAIN: &str = "media.v1";
@@ -48,9 +48,14 @@ impl From<ApiError> for Status {
         let shown = show(&error);
         log(&error, &shown);
         let mut details = ErrorDetails::new();
-        details.set_error_info(shown.reason, DOMAIN, shown.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<HashMap<_, _>>());
+        details.set_error_info(
+            shown.reason,
+            DOMAIN,
+            shown.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<HashMap<_, _>>(),
+        );
         if let ApiError::Invalid(violations) = &error {
-            details.set_bad_request(violations.0.iter().map(|it| FieldViolation::new(it.field, it.description.clone())).collect::<Vec<_>>());
+            details
+                .set_bad_request(violations.0.iter().map(|it| FieldViolation::new(it.field, it.description.clone())).collect::<Vec<_>>());
         }
         if let Some(after) = shown.retry {
             details.set_retry_info(Some(after));
@@ -92,7 +97,9 @@ fn show(error: &ApiError) -> Shown {
         }
         ApiError::Quarantined => Shown::new(Code::FailedPrecondition, "ASSET_QUARANTINED"),
         ApiError::ScanPartial => Shown::new(Code::FailedPrecondition, "SCAN_PARTIAL"),
-        ApiError::PartsMissing(numbers) => Shown::new(Code::FailedPrecondition, "UPLOAD_PART_MISSING").with("parts", listed(numbers)).with("count", numbers.len()),
+        ApiError::PartsMissing(numbers) => {
+            Shown::new(Code::FailedPrecondition, "UPLOAD_PART_MISSING").with("parts", listed(numbers)).with("count", numbers.len())
+        }
         ApiError::SizeMismatch(_) => Shown::new(Code::FailedPrecondition, "UPLOAD_SIZE_MISMATCH"),
         ApiError::PartChanged(number) => Shown::new(Code::FailedPrecondition, "UPLOAD_HASH_MISMATCH").with("part", number),
         ApiError::UploadEnded(state) => Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("upload", state),
@@ -102,13 +109,19 @@ fn show(error: &ApiError) -> Shown {
         ApiError::Storage(error) => match error {
             StorageError::Unavailable(_) => Shown::new(Code::Unavailable, "UNAVAILABLE").retry(LATER),
             StorageError::Contention(_) | StorageError::Changed { .. } => Shown::new(Code::Aborted, "CONTENTION").retry(SOON),
-            StorageError::IllegalTransition(moved) => Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("from", moved.from).with("to", moved.to),
-            StorageError::LeaseLost | StorageError::Missing { .. } | StorageError::BadRow { .. } | StorageError::Refused(_) => Shown::new(Code::Internal, "INTERNAL"),
+            StorageError::IllegalTransition(moved) => {
+                Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("from", moved.from).with("to", moved.to)
+            }
+            StorageError::LeaseLost | StorageError::Missing { .. } | StorageError::BadRow { .. } | StorageError::Refused(_) => {
+                Shown::new(Code::Internal, "INTERNAL")
+            }
         },
         ApiError::Blobs(error) => match error {
             BlobError::Transient(_) => Shown::new(Code::Unavailable, "UNAVAILABLE").retry(LATER),
             BlobError::Changed => Shown::new(Code::Aborted, "CONTENTION").retry(SOON),
-            BlobError::NotFound | BlobError::UploadGone | BlobError::Limit(_) | BlobError::Denied(_) | BlobError::Invalid(_) => Shown::new(Code::Internal, "INTERNAL"),
+            BlobError::NotFound | BlobError::UploadGone | BlobError::Limit(_) | BlobError::Denied(_) | BlobError::Invalid(_) => {
+                Shown::new(Code::Internal, "INTERNAL")
+            }
         },
         ApiError::Defect(_) => Shown::new(Code::Internal, "INTERNAL"),
     }
@@ -119,7 +132,7 @@ fn message(error: &ApiError) -> String {
     match error {
         ApiError::Storage(error) => error.to_string(),
         ApiError::Blobs(error) => error.to_string(),
-        ApiError::PartsMissing(numbers) => format!("{} parts are missing: {}", numbers.len(), listed(numbers)),
+        ApiError::PartsMissing(numbers) => format!("parts are missing: {}", listed(numbers)),
         other => other.to_string(),
     }
 }
@@ -134,9 +147,11 @@ fn listed(numbers: &[u32]) -> String {
 
 fn log(error: &ApiError, shown: &Shown) {
     match shown.code {
-        Code::Internal => tracing::error!(error = error as &dyn StdError, reason = shown.reason, "a call failed by our fault"),
-        Code::Unavailable if !matches!(error, ApiError::Stopping) => tracing::warn!(error = error as &dyn StdError, reason = shown.reason, "a call failed for want of a dependency"),
-        code => tracing::debug!(error = error as &dyn StdError, reason = shown.reason, ?code, "a call was refused"),
+        Code::Internal => tracing::error!(error = chain(error), reason = shown.reason, "a call failed by our fault"),
+        Code::Unavailable if !matches!(error, ApiError::Stopping) => {
+            tracing::warn!(error = chain(error), reason = shown.reason, "a call failed for want of a dependency")
+        }
+        code => tracing::debug!(error = chain(error), reason = shown.reason, ?code, "a call was refused"),
     }
 }
 
@@ -199,7 +214,7 @@ mod tests {
     #[test]
     fn a_long_list_of_missing_parts_is_cut() {
         let status = Status::from(ApiError::PartsMissing((1..=9_000).collect()));
-        assert!(status.message().starts_with("9000 parts are missing: 1, 2, 3") && status.message().ends_with('…'), "{}", status.message());
+        assert!(status.message().starts_with("parts are missing: 1, 2, 3") && status.message().ends_with('…'), "{}", status.message());
         assert!(status.message().len() < 600);
     }
 }

@@ -214,4 +214,21 @@ mod tests {
         let shown = format!("{url:?}");
         assert!(shown.contains("media/key") && !shown.contains("abc"), "{shown}");
     }
+
+    #[tokio::test]
+    async fn urls_are_signed_for_the_host_that_clients_reach() {
+        let settings = serde_json::json!({ "endpoint": "http://10.0.0.1:8333", "public_endpoint": "https://media.example", "region": "auto",
+            "bucket": "media", "quarantine_bucket": "quarantine", "access_key_id": "key", "secret_access_key": "secret" });
+        let now = datetime!(2026-11-24 12:15 UTC);
+        for (path_style, start) in [(true, "https://media.example/media/a/b?"), (false, "https://media.media.example/a/b?")] {
+            let config = crate::S3Config { path_style, ..serde_json::from_value(settings.clone()).unwrap() };
+            let blobs = Blobs::connect(&config).unwrap();
+            let blob = BlobName { bucket: "media".into(), key: "a/b".into() };
+            let signed = blobs.presign_get(&blob, &PresignGet::default(), now).await.unwrap();
+            assert!(signed.url.starts_with(start), "{}", signed.url);
+            let upload = UploadHandle { blob, upload_id: "id".into() };
+            let part = blobs.presign_upload_part(&upload, 1, 5, now).await.unwrap();
+            assert!(part.url.starts_with(start) && part.url.contains("X-Amz-SignedHeaders=content-length%3Bhost"), "{}", part.url);
+        }
+    }
 }

@@ -116,7 +116,7 @@ impl Captioner {
     /// Puts the captions where no version has been before.
     async fn store_track(&self, lease: &Lease, heard: &Transcript, provenance: Provenance) -> Result<NewCaptionTrack, JobError> {
         let id = CaptionTrackId::generate();
-        let language: LanguageTag = heard.language.parse().map_err(|error| internal(error))?;
+        let language: LanguageTag = heard.language.parse().map_err(internal)?;
         let blob = self.blobs.in_bucket(&keys::caption(lease.tenant, lease.asset, &language, id));
         let text = write_vtt(&heard.cues(&Reading::default()));
         let size_bytes = text.len() as u64;

@@ -6,7 +6,6 @@
 use std::{path::PathBuf, sync::Arc};
 
 use media_captions::{Cue, Reading, TimedWord, segment, spread};
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 /// Samples of a second.
@@ -75,19 +74,16 @@ pub struct Transcript {
     pub segments: Vec<Segment>,
 }
 
-/// A sentence or so. Serialized, it is an element of `transcripts.segments` (`docs/DATA_MODEL.md`, 2.4).
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// A sentence or so.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Segment {
     pub start_ms: u64,
     pub end_ms: u64,
     pub text: String,
     /// Who speaks. No engine here knows.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub speaker_label: Option<String>,
     /// The mean probability of its tokens, from 0 to 1. Under 0.5 a person should look.
     pub confidence: f32,
-    #[serde(skip)]
     pub words: Vec<Word>,
 }
 

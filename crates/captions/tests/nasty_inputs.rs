@@ -142,6 +142,13 @@ fn srt_that_broke_other_parsers_is_read() {
 }
 
 #[test]
+fn two_times_without_a_text_between_them_are_two_cues_of_which_one_shows_nothing() {
+    let parsed = parse_vtt(b"WEBVTT\n\n00:01.000 --> 00:02.000\n00:03.000 --> 00:04.000\nb\n").unwrap();
+    assert_eq!(parsed.cues, [Cue::new(3_000, 4_000, None, "b").unwrap()]);
+    assert_eq!(parsed.strictly(), Err(CaptionError::Syntax { line: 4, fault: Fault::NoBlankLine }));
+}
+
+#[test]
 fn the_voice_becomes_the_speaker() {
     let parsed = parse_vtt(b"WEBVTT\n\n00:01.000 --> 00:02.000\n<v Bob>hi\n").unwrap();
     assert_eq!(parsed.cues[0].speaker(), Some("Bob"));

@@ -70,13 +70,4 @@ mod tests {
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("not a ULID"), "{error}");
     }
-
-    #[test]
-    fn a_token_is_signed_by_a_secret_or_a_key_and_not_by_both() {
-        let parse = |signers: &[&str]| Args::try_parse_from(["media", "token", "--sub", "x"].iter().chain(signers));
-        assert!(parse(&["--secret", "s"]).is_ok());
-        assert!(parse(&["--key", "k.pem"]).is_ok());
-        assert!(parse(&["--secret", "s", "--key", "k.pem"]).is_err());
-        assert!(parse(&[]).is_err());
-    }
 }

@@ -77,37 +77,5 @@ pub fn outcome(asset: &Asset) -> Result<(), Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use media_proto::v1::Job;
-
-    use super::*;
-
-    fn asset(status: AssetStatus) -> Asset {
-        Asset {
-            id: "A".into(),
-            status: status.into(),
-            failure_reason: "corrupt".into(),
-            failure_detail: "21 of 180 frames".into(),
-            ..Asset::default()
-        }
-    }
-
-    #[test]
-    fn an_asset_is_done_when_its_status_is_final_and_no_job_is_under_way() {
-        let update = |status, job: JobStatus| WatchAssetResponse {
-            asset: Some(asset(status)),
-            jobs: vec![Job { status: job.into(), ..Job::default() }],
-            variants: vec![],
-        };
-        assert!(is_done(&update(AssetStatus::Ready, JobStatus::Succeeded)));
-        assert!(!is_done(&update(AssetStatus::Ready, JobStatus::Running)));
-        assert!(!is_done(&update(AssetStatus::Transcoding, JobStatus::Succeeded)));
-        assert!(!is_done(&WatchAssetResponse::default()));
-    }
-
-    #[test]
-    fn a_failed_asset_is_said_with_its_reason_and_its_detail() {
-        assert_eq!(outcome(&asset(AssetStatus::Failed)), Err(Failure::Refused("A failed: corrupt (21 of 180 frames)".into())));
-        assert!(outcome(&asset(AssetStatus::Ready)).is_ok());
-    }
-}
+#[path = "follow_tests.rs"]
+mod tests;

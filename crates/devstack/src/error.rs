@@ -14,6 +14,9 @@ pub enum DevstackError {
     /// Read the end of the server's log, which is part of the message.
     #[error("{server} did not come up: {reason}\n--- the end of {log}\n{tail}", log = log.display())]
     DidNotStart { server: Server, reason: String, log: PathBuf, tail: String },
+    /// Read the end of the service's log, which is part of the message.
+    #[error("{name}: {reason}\n--- the end of {log}\n{tail}", log = log.display())]
+    ServiceDidNotStart { name: &'static str, reason: String, log: PathBuf, tail: String },
     /// It could not be ended within the limit; its watcher still tries.
     #[error("{0} did not end")]
     DidNotEnd(Server),

@@ -88,7 +88,10 @@ impl StackInfo {
 }
 
 /// Where `make setup` put what no Debian package holds: `MEDIA_CACHE`, or `media-service` in the user's cache folder.
-pub(crate) fn cache_folder() -> Result<PathBuf, DevstackError> {
+///
+/// # Errors
+/// `BadVariable` if neither names a folder.
+pub fn cache_folder() -> Result<PathBuf, DevstackError> {
     if let Some(folder) = variable("MEDIA_CACHE") {
         return Ok(folder.into());
     }

@@ -8,11 +8,12 @@
 //! - `media-devstack run -- COMMAND` gives a whole test run one [`Stack`]; a test says
 //!   [`StackInfo::from_env`]`()?.`[`isolated`](StackInfo::isolated)`("its name")` and gets a database, a vhost and two buckets of its own.
 //! - A test that must kill a server starts a stack in which only that one is its own: [`StackOptions::beside`].
-//! - `media-devstack up` serves a person.
+//! - `media-devstack up` serves a person, and `media-devstack demo` shows one all that there is.
 //! - Each server can be one given by URL: [`Given::from_env`] names the variables.
 
 mod clamd;
 mod error;
+mod fleet;
 mod folder;
 mod given;
 mod info;
@@ -23,13 +24,16 @@ mod postgres;
 mod rabbitmq;
 mod seaweedfs;
 mod server;
+mod service;
 mod stack;
 mod supervise;
 mod template;
 
 pub use error::DevstackError;
-pub use given::Given;
+pub use fleet::{Fleet, JWT_AUDIENCE, JWT_ISSUER, JWT_SECRET};
+pub use given::{Given, cache_folder};
 pub use info::{ClamdInfo, DatabaseRole, PostgresInfo, RabbitMqInfo, S3Credentials, S3Identity, S3Info, StackInfo};
 pub use isolated::Isolated;
 pub use server::Server;
+pub use service::{Binary, Service};
 pub use stack::{Stack, StackOptions};

@@ -1,5 +1,6 @@
-//! `media-devstack`: the stack of servers from a terminal.
+//! `media-devstack`: the stack of servers from a terminal, and the demo on it.
 
+mod demo;
 mod run;
 mod up;
 
@@ -8,8 +9,10 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Parser, Subcommand};
 use media_devstack::{Given, StackOptions};
+use tracing::Level;
 
 /// Real servers for tests and development, which end with this program.
 #[derive(Parser)]
@@ -33,6 +36,15 @@ enum Verb {
         #[arg(long)]
         env_file: Option<PathBuf>,
     },
+    /// Start the servers and all services, upload a file and show what becomes of it, and stay until Ctrl-C.
+    Demo {
+        /// Any file; by default a film with speech that is made for it.
+        #[arg(long)]
+        file: Option<PathBuf>,
+        /// End when all was shown: with 0 only if all of it was true.
+        #[arg(long, env = "CI", hide_env = true, action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+        once: bool,
+    },
     /// Start the servers, run COMMAND with their addresses in its environment, and end with its exit code.
     Run {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -42,8 +54,16 @@ enum Verb {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false).init();
-    match open(Arguments::parse()).await {
+    let arguments = Arguments::parse();
+    // The demo says itself what it does.
+    let level = if matches!(arguments.verb, Verb::Demo { .. }) { Level::WARN } else { Level::INFO };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+    match open(arguments).await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("media-devstack: {error:#}");
@@ -59,6 +79,7 @@ async fn open(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     match arguments.verb {
         Verb::Up { dir, env_file } => up::up(StackOptions { folder: dir, ..options }, env_file).await,
+        Verb::Demo { file, once } => Box::pin(demo::demo(options, file, once)).await,
         Verb::Run { command } => run::run(options, &command).await,
     }
 }

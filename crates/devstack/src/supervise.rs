@@ -64,6 +64,18 @@ pub(crate) struct ServerProcess {
     log: PathBuf,
 }
 
+/// A command for `program` whose process, which has the program's own id, and everything in its group end when we close the
+/// pipe to its standard input or die.
+pub(crate) fn watched(program: &Path, farewell: Farewell) -> Command {
+    let farewell = match farewell {
+        Farewell::Kill => "KILL",
+        Farewell::Quit => "QUIT",
+    };
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", WITH_WATCHER, "watched", farewell]).arg(program).stdin(Stdio::piped()).process_group(0);
+    command
+}
+
 impl Launch<'_> {
     pub(crate) fn start(self) -> Result<ServerProcess, DevstackError> {
         if !self.program.exists() {
@@ -71,14 +83,8 @@ impl Launch<'_> {
         }
         let output = open_log(&self.log)?;
         let errors = output.try_clone().map_err(DevstackError::system("opening a log"))?;
-        let farewell = match self.farewell {
-            Farewell::Kill => "KILL",
-            Farewell::Quit => "QUIT",
-        };
-        let mut command = Command::new("/bin/sh");
+        let mut command = watched(self.program, self.farewell);
         command
-            .args(["-c", WITH_WATCHER, "watched", farewell])
-            .arg(self.program)
             .args(&self.args)
             .env_clear()
             .env("PATH", SEARCH_PATH)
@@ -86,10 +92,8 @@ impl Launch<'_> {
             .env("HOME", self.folder)
             .envs(self.env)
             .current_dir(self.folder)
-            .stdin(Stdio::piped())
             .stdout(output)
-            .stderr(errors)
-            .process_group(0);
+            .stderr(errors);
         if privileged() {
             command.uid(NOBODY).gid(NOBODY);
         }

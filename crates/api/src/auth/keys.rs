@@ -18,7 +18,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Claims;
-use crate::{config::AuthConfig, error::ApiError};
+use crate::{
+    config::AuthConfig,
+    error::{ApiError, chain},
+};
 
 /// How often the key set's file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -47,7 +50,11 @@ struct VerifyingKey {
 #[derive(Debug, thiserror::Error)]
 pub enum KeySetError {
     #[error("{path} cannot be read")]
-    Read { path: PathBuf, #[source] source: std::io::Error },
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("{path} has more than {MAX_FILE_BYTES} bytes")]
     TooLarge { path: PathBuf },
     #[error("it is no JSON Web Key Set")]
@@ -71,7 +78,13 @@ impl JwtKeys {
             algorithm: Algorithm::HS256,
             key: DecodingKey::from_secret(secret.expose_secret().as_bytes()),
         });
-        Ok(Self { shared_secret, set: RwLock::new(Arc::new(set)), issuer: config.issuer.clone(), audience: config.audience.clone(), leeway: config.leeway })
+        Ok(Self {
+            shared_secret,
+            set: RwLock::new(Arc::new(set)),
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+            leeway: config.leeway,
+        })
     }
 
     /// The claims of a token that is whole, signed by one of the keys, for us and of this time.
@@ -84,7 +97,8 @@ impl JwtKeys {
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| ApiError::Unauthenticated("it is no JWT"))?;
         let set = Arc::clone(&self.set.read().unwrap_or_else(PoisonError::into_inner));
-        let candidates = set.iter().filter(|key| header.kid.is_none() || key.id.is_none() || key.id == header.kid).chain(&self.shared_secret);
+        let candidates =
+            set.iter().filter(|key| header.kid.is_none() || key.id.is_none() || key.id == header.kid).chain(&self.shared_secret);
         let mut refusal = ApiError::Unauthenticated("no key of ours is for it");
         for key in candidates.filter(|key| key.algorithm == header.alg) {
             let mut validation = Validation::new(key.algorithm);
@@ -126,7 +140,7 @@ pub async fn follow_jwks_file(keys: Arc<JwtKeys>, path: PathBuf, stop: Cancellat
             _ = ticks.tick() => {}
         }
         if let Err(error) = keys.reread(&path, &mut last_seen).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "the key set cannot be used: the one before stays");
+            tracing::error!(error = chain(&error), "the key set cannot be used: the one before stays");
         }
     }
 }

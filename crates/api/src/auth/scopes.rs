@@ -28,7 +28,8 @@ const METHODS: &[(&str, Access)] = &[
 ];
 
 /// Services of which every method is open.
-const OPEN_SERVICES: &[&str] = &["/grpc.health.v1.Health/", "/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
+const OPEN_SERVICES: &[&str] =
+    &["/grpc.health.v1.Health/", "/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
 
 pub fn of(path: &str) -> Access {
     if OPEN_SERVICES.iter().any(|service| path.starts_with(service)) {

@@ -5,7 +5,6 @@
 
 use std::{
     collections::HashMap,
-    error::Error,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -14,6 +13,7 @@ use media_domain::{AssetId, Status, TenantId};
 use media_storage::{Database, StorageError, assets::Asset, caption_tracks::CaptionTrack, variants::Variant};
 
 use super::token::PlaybackToken;
+use crate::error::chain;
 
 /// Less than the five seconds that are promised: an answer takes its time, too.
 const BELIEVED_FOR: Duration = Duration::from_secs(4);
@@ -65,7 +65,7 @@ impl Epochs {
             None => {
                 let asked_at = Instant::now();
                 let shown = self.read(token).await.map_err(|error| {
-                    tracing::warn!(error = &error as &dyn Error, asset.id = %token.asset, "the door cannot read an asset");
+                    tracing::warn!(error = chain(&error), asset.id = %token.asset, "the door cannot read an asset");
                     if error.is_transient() { Refusal::Away } else { Refusal::Defect }
                 })?;
                 let shown = Arc::new(shown.ok_or(Refusal::Ended)?);

@@ -31,7 +31,11 @@ pub fn is_shown(track: &CaptionTrack) -> bool {
 /// # Errors
 /// [`ManifestError::BrokenIndex`] if the row cannot be right.
 pub fn rendition(variant: &Variant, info: Option<&MediaInfo>) -> Result<Rendition, ManifestError> {
-    let fragment = |fragment: &media_storage::variants::Fragment| Fragment { offset: fragment.offset, size: fragment.size, duration_us: fragment.duration_us };
+    let fragment = |fragment: &media_storage::variants::Fragment| Fragment {
+        offset: fragment.offset,
+        size: fragment.size,
+        duration_us: fragment.duration_us,
+    };
     let index = FragmentIndex::new(variant.init_bytes.unwrap_or_default().into(), variant.fragments.iter().map(fragment).collect())?;
     let track = if variant.mime == "audio/mp4" {
         Track::Audio { channels: AAC_CHANNELS, language: info.and_then(|info| info.audio.as_ref()?.language.clone()) }
@@ -62,11 +66,7 @@ pub fn caption(track: &CaptionTrack) -> Caption {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use media_domain::{
-        AssetId, BlobName, Kind, OwnerId, Source, Status, TenantId, VariantId,
-        asset::RetentionClass,
-        info::AudioInfo,
-    };
+    use media_domain::{AssetId, BlobName, Kind, OwnerId, Source, Status, TenantId, VariantId, asset::RetentionClass, info::AudioInfo};
     use media_storage::assets::Asset;
     use time::macros::datetime;
     use uuid::Uuid;

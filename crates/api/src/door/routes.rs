@@ -3,7 +3,7 @@
 //!
 //! The token is in the path, so no path is ever logged, and no page learns it as a referrer.
 
-use std::{error::Error, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -26,7 +26,7 @@ use super::{
     renditions::{caption, is_for_players, is_playable, is_shown, rendition},
     token::PlaybackToken,
 };
-use crate::keyring::Keyring;
+use crate::{error::chain, keyring::Keyring};
 
 /// How long a browser may keep the answer to its CORS question.
 const PREFLIGHT_SECONDS: u64 = 3600;
@@ -89,7 +89,7 @@ impl From<ManifestError> for Refusal {
         match error {
             ManifestError::NothingToPlay => Refusal::NotFound,
             ManifestError::BrokenIndex { .. } => {
-                tracing::error!(error = &error as &dyn Error, "a variant's index cannot be right");
+                tracing::error!(error = chain(&error), "a variant's index cannot be right");
                 Refusal::Defect
             }
         }
@@ -99,10 +99,10 @@ impl From<ManifestError> for Refusal {
 impl From<BlobError> for Refusal {
     fn from(error: BlobError) -> Self {
         if error.is_transient() {
-            tracing::warn!(error = &error as &dyn Error, "the door cannot reach the store");
+            tracing::warn!(error = chain(&error), "the door cannot reach the store");
             return Refusal::Away;
         }
-        tracing::error!(error = &error as &dyn Error, "the store refuses the door");
+        tracing::error!(error = chain(&error), "the store refuses the door");
         Refusal::Defect
     }
 }
@@ -133,7 +133,7 @@ impl Door {
         }
         if track.format == "srt" {
             let parsed = parse_srt(&bytes).map_err(|error| {
-                tracing::error!(error = &error as &dyn Error, caption_track.id = %track.id, "a stored caption track cannot be read");
+                tracing::error!(error = chain(&error), caption_track.id = %track.id, "a stored caption track cannot be read");
                 Refusal::Defect
             })?;
             bytes = write_vtt(&parsed.cues).into_bytes();
@@ -148,7 +148,8 @@ fn playlist(text: String) -> Response {
 
 async fn master(State(door): State<Arc<Door>>, Path(token): Path<String>) -> Result<Response, Refusal> {
     let shown = door.open(&token).await?;
-    let renditions = shown.variants.iter().filter(|variant| is_playable(variant)).map(|variant| rendition(variant, shown.asset.info.as_ref()));
+    let renditions =
+        shown.variants.iter().filter(|variant| is_playable(variant)).map(|variant| rendition(variant, shown.asset.info.as_ref()));
     let captions: Vec<_> = shown.tracks.iter().filter(|track| is_shown(track)).map(caption).collect();
     Ok(playlist(hls::master(&renditions.collect::<Result<Vec<_>, _>>()?, &captions)?))
 }
@@ -160,7 +161,8 @@ async fn media(State(door): State<Arc<Door>>, Path((token, file)): Path<(String,
         Some(profile) => (profile, true),
         None => (file.as_str(), false),
     };
-    let variant = shown.variants.iter().find(|variant| variant.profile.as_str() == profile && is_for_players(variant)).ok_or(Refusal::NotFound)?;
+    let variant =
+        shown.variants.iter().find(|variant| variant.profile.as_str() == profile && is_for_players(variant)).ok_or(Refusal::NotFound)?;
     match (wants_playlist, is_playable(variant)) {
         (false, _) => door.redirect(variant).await,
         (true, true) => Ok(playlist(hls::media(&rendition(variant, shown.asset.info.as_ref())?))),
@@ -183,6 +185,10 @@ async fn captions(State(door): State<Arc<Door>>, Path((token, file)): Path<(Stri
 
 /// How long the longest rendition plays: a caption playlist covers all of it.
 fn duration_us(shown: &Shown) -> u64 {
-    let played = shown.variants.iter().filter(|variant| is_playable(variant)).map(|variant| variant.fragments.iter().map(|fragment| fragment.duration_us).sum());
+    let played = shown
+        .variants
+        .iter()
+        .filter(|variant| is_playable(variant))
+        .map(|variant| variant.fragments.iter().map(|fragment| fragment.duration_us).sum());
     played.max().unwrap_or_else(|| u64::from(shown.asset.duration_seconds.unwrap_or_default()) * 1_000_000)
 }

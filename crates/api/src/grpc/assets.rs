@@ -127,11 +127,13 @@ fn filter(request: &v1::ListAssetsRequest) -> Result<AssetFilter, ApiError> {
     let mut violations = Violations::default();
     let unknown = "is none that this version knows";
     let kind = v1::AssetKind::try_from(request.kind).map_err(|_| violations.add("kind", unknown)).ok().and_then(convert::read_kind);
-    let status = v1::AssetStatus::try_from(request.status).map_err(|_| violations.add("status", unknown)).ok().and_then(convert::read_status);
-    let source = v1::AssetSource::try_from(request.source).map_err(|_| violations.add("source", unknown)).ok().and_then(convert::read_source);
+    let status =
+        v1::AssetStatus::try_from(request.status).map_err(|_| violations.add("status", unknown)).ok().and_then(convert::read_status);
+    let source =
+        v1::AssetSource::try_from(request.source).map_err(|_| violations.add("source", unknown)).ok().and_then(convert::read_source);
     let owner = match request.owner_user_id.as_str() {
         "" => None,
-        text => text.parse().map_err(|error: media_domain::ids::NotAnId| violations.add("owner_user_id", error.to_string())).ok(),
+        text => text.parse().map_err(|error: media_domain::ids::NotAnId| violations.add("owner_user_id", format!("is {error}"))).ok(),
     };
     let sha256 = Some(request.sha256.to_ascii_lowercase()).filter(|text| !text.is_empty());
     if sha256.as_deref().is_some_and(|text| !is_sha256(text)) {

@@ -46,7 +46,11 @@ impl NewUpload {
             violations.add("sha256", "must be 64 hexadecimal digits");
         }
         let mime = mime(&request.mime, kind, &mut violations);
-        let owner = request.owner_user_id.parse().map_err(|error: media_domain::ids::NotAnId| violations.add("owner_user_id", error.to_string())).ok();
+        let owner = request
+            .owner_user_id
+            .parse()
+            .map_err(|error: media_domain::ids::NotAnId| violations.add("owner_user_id", format!("is {error}")))
+            .ok();
         if !request.profiles.is_empty() {
             violations.add("profiles", "cannot be chosen yet; leave it empty for all that apply");
         }
@@ -61,7 +65,9 @@ impl NewUpload {
             violations.add("request_id", format!("has more than {MAX_REQUEST_ID_CHARS} characters"));
         }
         match (kind, owner) {
-            (Some(kind), Some(owner)) if violations.0.is_empty() => Ok(Self { kind, filename: request.filename, size_bytes, sha256, mime, owner, priority }),
+            (Some(kind), Some(owner)) if violations.0.is_empty() => {
+                Ok(Self { kind, filename: request.filename, size_bytes, sha256, mime, owner, priority })
+            }
             _ => Err(ApiError::Invalid(violations)),
         }
     }
@@ -131,8 +137,10 @@ fn is_mime_name(text: &str) -> bool {
 /// Whether a file of this kind can have the type at all. Generous: the bytes decide, in the scanner.
 fn may_be(kind: Kind, essence: &str) -> bool {
     const CONTAINERS: &[&str] = &["application/mp4", "application/ogg", "application/x-matroska", "application/mxf"];
-    const DOCUMENTS: &[&str] = &["application/pdf", "application/rtf", "application/msword", "application/epub+zip", "application/json", "application/xml"];
-    const DOCUMENT_FAMILIES: &[&str] = &["application/vnd.ms-", "application/vnd.openxmlformats-officedocument.", "application/vnd.oasis.opendocument.", "text/"];
+    const DOCUMENTS: &[&str] =
+        &["application/pdf", "application/rtf", "application/msword", "application/epub+zip", "application/json", "application/xml"];
+    const DOCUMENT_FAMILIES: &[&str] =
+        &["application/vnd.ms-", "application/vnd.openxmlformats-officedocument.", "application/vnd.oasis.opendocument.", "text/"];
     const SUBTITLES: &[&str] = &["application/x-subrip", "application/ttml+xml"];
     match kind.pipeline() {
         Kind::Image | Kind::AiImage => essence.starts_with("image/"),

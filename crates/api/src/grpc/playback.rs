@@ -34,7 +34,10 @@ impl PlaybackService for Playback {
         Ok(Response::new(v1::GetPlaybackResponse { playback: Some(playback) }))
     }
 
-    async fn get_download_url(&self, request: Request<v1::GetDownloadUrlRequest>) -> Result<Response<v1::GetDownloadUrlResponse>, tonic::Status> {
+    async fn get_download_url(
+        &self,
+        request: Request<v1::GetDownloadUrlRequest>,
+    ) -> Result<Response<v1::GetDownloadUrlResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
         Ok(Response::new(self.download(&caller, &request).await?))
     }
@@ -52,17 +55,26 @@ impl Playback {
         let expires_at = OffsetDateTime::now_utc() + token::lifetime(asset.duration_seconds);
         let token = PlaybackToken { tenant: asset.tenant, asset: id, epoch: asset.playback_epoch, expires_at };
         let links = Links::new(&self.0.public_url, &token.seal(&self.0.keys));
-        let mut images: Vec<&Variant> = variants.iter().filter(|variant| asset.kind.pipeline() == Kind::Image && is_image(variant)).collect();
+        let mut images: Vec<&Variant> =
+            variants.iter().filter(|variant| asset.kind.pipeline() == Kind::Image && is_image(variant)).collect();
         images.sort_by_key(|variant| variant.width);
         Ok(v1::Playback {
             asset_id: id.to_string(),
             hls_url: if variants.iter().any(is_playable) { links.hls() } else { String::new() },
-            poster_url: variants.iter().find(|variant| variant.profile.as_str() == POSTER).map(|poster| links.media(&poster.profile)).unwrap_or_default(),
+            poster_url: variants
+                .iter()
+                .find(|variant| variant.profile.as_str() == POSTER)
+                .map(|poster| links.media(&poster.profile))
+                .unwrap_or_default(),
             images: images.into_iter().map(|variant| image(variant, &links)).collect(),
             captions: tracks
                 .iter()
                 .filter(|track| is_shown(track))
-                .map(|track| v1::PlaybackCaption { language: track.language.clone(), kind: convert::caption_kind(&track.kind).into(), url: links.captions(track.id) })
+                .map(|track| v1::PlaybackCaption {
+                    language: track.language.clone(),
+                    kind: convert::caption_kind(&track.kind).into(),
+                    url: links.captions(track.id),
+                })
                 .collect(),
             expire_time: Some(convert::timestamp(token.expires_at)),
         })
@@ -72,7 +84,7 @@ impl Playback {
         let id = asset_id(&request.asset_id)?;
         let profile = match request.profile.as_str() {
             "" => None,
-            text => Some(ProfileName::try_from(text.to_owned()).map_err(|error| Violations::of("profile", error.to_string()))?),
+            text => Some(ProfileName::try_from(text.to_owned()).map_err(|error| Violations::of("profile", format!("is none: {error}")))?),
         };
         let mut tx = self.0.begin(caller, "api.get_download_url").await?;
         let asset = there(tx.assets().lookup(id).await?)?;

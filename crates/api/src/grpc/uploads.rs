@@ -3,12 +3,7 @@
 //! The store is never awaited inside a transaction. What that leaves open is closed by order: the multipart upload is opened before its
 //! row, so that no row names an upload that is not there; and the row moves on only after the store has said what it holds.
 
-use std::{
-    collections::{HashMap, HashSet},
-    error::Error,
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use media_blobs::{BlobError, PartPlan, SignedUrl, UploadHandle, keys};
 use media_domain::{
@@ -27,11 +22,16 @@ use media_storage::{
 use time::OffsetDateTime;
 use tonic::{Request, Response};
 
-use super::{Api, asset_id, new_upload::NewUpload, there};
+use super::{
+    Api, asset_id,
+    new_upload::NewUpload,
+    there,
+    upload_parts::{parts_are_as_claimed, parts_fit, plan_of},
+};
 use crate::{
     auth::Caller,
     convert,
-    error::{ApiError, Violations},
+    error::{ApiError, Violations, chain},
 };
 
 /// How many parts are signed with the answer to CreateUpload.
@@ -50,12 +50,18 @@ impl UploadService for Uploads {
         Ok(Response::new(self.create(&caller, request).await?))
     }
 
-    async fn sign_upload_parts(&self, request: Request<v1::SignUploadPartsRequest>) -> Result<Response<v1::SignUploadPartsResponse>, tonic::Status> {
+    async fn sign_upload_parts(
+        &self,
+        request: Request<v1::SignUploadPartsRequest>,
+    ) -> Result<Response<v1::SignUploadPartsResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
         Ok(Response::new(self.sign(&caller, request).await?))
     }
 
-    async fn complete_upload(&self, request: Request<v1::CompleteUploadRequest>) -> Result<Response<v1::CompleteUploadResponse>, tonic::Status> {
+    async fn complete_upload(
+        &self,
+        request: Request<v1::CompleteUploadRequest>,
+    ) -> Result<Response<v1::CompleteUploadResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
         let asset = self.complete(&caller, request).await?;
         Ok(Response::new(v1::CompleteUploadResponse { asset: Some(convert::asset(&asset)) }))
@@ -122,7 +128,8 @@ impl Uploads {
             provenance: None,
             traceparent: trace_context::current_traceparent(),
         };
-        let created = Event::AssetCreated(AssetCreated { asset_id: asset.id, owner_user_id: asset.owner, kind: asset.kind, source: asset.source });
+        let created =
+            Event::AssetCreated(AssetCreated { asset_id: asset.id, owner_user_id: asset.owner, kind: asset.kind, source: asset.source });
         let mut tx = self.0.begin(caller, "api.create_upload").await?;
         tx.assets().insert(&asset).await?;
         tx.uploads().insert(upload).await?;
@@ -139,11 +146,16 @@ impl Uploads {
         }
         let plan = plan_of(&upload)?;
         if request.part_numbers.len() > MAX_PARTS_SIGNED {
-            return Err(Violations::of("part_numbers", format!("asks for {} parts, the limit is {MAX_PARTS_SIGNED}", request.part_numbers.len())));
+            return Err(Violations::of(
+                "part_numbers",
+                format!("asks for {} parts, the limit is {MAX_PARTS_SIGNED}", request.part_numbers.len()),
+            ));
         }
-        let sizes = request.part_numbers.iter().map(|given| u32::try_from(*given).ok().and_then(|number| Some((number, plan.size_of(number)?))));
+        let sizes =
+            request.part_numbers.iter().map(|given| u32::try_from(*given).ok().and_then(|number| Some((number, plan.size_of(number)?))));
         let wanted = sizes.collect::<Option<Vec<(u32, u64)>>>();
-        let wanted = wanted.ok_or_else(|| Violations::of("part_numbers", format!("names a part that is not one of 1 to {}", upload.part_count)))?;
+        let wanted =
+            wanted.ok_or_else(|| Violations::of("part_numbers", format!("names a part that is not one of 1 to {}", upload.part_count)))?;
 
         let handle = handle(&upload);
         let there = self.0.blobs.list_parts(&handle).await.map_err(gone_is_ended)?;
@@ -152,7 +164,11 @@ impl Uploads {
         for (number, size) in wanted {
             parts.push(signed_part(number, size, self.0.blobs.presign_upload_part(&handle, number, size, now).await?));
         }
-        let uploaded_parts = there.into_iter().map(|part| v1::UploadedPart { number: part.number.cast_signed(), size_bytes: part.size.cast_signed(), etag: part.etag });
+        let uploaded_parts = there.into_iter().map(|part| v1::UploadedPart {
+            number: part.number.cast_signed(),
+            size_bytes: part.size.cast_signed(),
+            etag: part.etag,
+        });
         Ok(v1::SignUploadPartsResponse { parts, uploaded_parts: uploaded_parts.collect() })
     }
 
@@ -254,75 +270,31 @@ impl Uploads {
         match noted.await {
             // The janitor was quicker.
             Ok(()) | Err(ApiError::Storage(StorageError::Changed { .. })) => {}
-            Err(error) => tracing::info!(error = &error as &dyn Error, upload.id = %upload.id, "the parts are gone; the janitor will note it"),
+            Err(error) => {
+                tracing::info!(error = chain(&error), upload.id = %upload.id, "the parts are gone; the janitor will note it")
+            }
         }
     }
 
     async fn abort_or_warn(&self, upload: &UploadHandle) -> bool {
         let outcome = self.0.blobs.abort(upload).await;
         if let Err(error) = &outcome {
-            tracing::warn!(error = error as &dyn Error, blob.key = upload.blob.key, "the parts of an upload stay until it is swept");
+            tracing::warn!(error = chain(error), blob.key = upload.blob.key, "the parts of an upload stay until it is swept");
         }
         outcome.is_ok()
     }
 
     async fn find(&self, caller: &Caller, id: AssetId, name: &'static str) -> Result<(Asset, Upload), ApiError> {
         let mut tx = self.0.begin(caller, name).await?;
+        // The upload first: the asset read after it is at least as new, so one that was completed is not shown as uploading.
+        let upload = tx.uploads().of_asset(id).await?;
         let asset = there(tx.assets().lookup(id).await?)?;
-        let upload = tx.uploads().of_asset(id).await?.ok_or(ApiError::UploadEnded("gone"))?;
-        Ok((asset, upload))
+        Ok((asset, upload.ok_or(ApiError::UploadEnded("gone"))?))
     }
 }
 
 fn handle(upload: &Upload) -> UploadHandle {
     UploadHandle { blob: upload.blob.clone(), upload_id: upload.s3_upload_id.clone() }
-}
-
-/// The plan that the upload began with: its parts are cut as they were then.
-fn plan_of(upload: &Upload) -> Result<PartPlan, ApiError> {
-    let plan = PartPlan::for_size(upload.size_bytes)?;
-    if plan.part_size().bytes() == upload.part_size_bytes && plan.count() == upload.part_count {
-        Ok(plan)
-    } else {
-        Err(ApiError::Defect(format!("upload {} was planned in parts of {} bytes", upload.id, upload.part_size_bytes).into()))
-    }
-}
-
-/// Every part of the plan is there, with its size, and no other.
-fn parts_fit(plan: &PartPlan, found: &[media_blobs::Part]) -> Result<(), ApiError> {
-    let there: HashSet<u32> = found.iter().map(|part| part.number).collect();
-    let missing: Vec<u32> = (1..=plan.count()).filter(|number| !there.contains(number)).collect();
-    if !missing.is_empty() {
-        return Err(ApiError::PartsMissing(missing));
-    }
-    for part in found {
-        match plan.size_of(part.number) {
-            Some(size) if size == part.size => {}
-            Some(size) => return Err(ApiError::SizeMismatch(format!("part {} has {} bytes, not {size}", part.number, part.size))),
-            None => return Err(ApiError::SizeMismatch(format!("part {} is beyond the {} that were planned", part.number, plan.count()))),
-        }
-    }
-    Ok(())
-}
-
-/// Where the caller says which parts it sent, they are all of the plan and the store has exactly those.
-fn parts_are_as_claimed(plan: &PartPlan, found: &[media_blobs::Part], claimed: &[v1::CompletedPart]) -> Result<(), ApiError> {
-    if claimed.is_empty() {
-        return Ok(());
-    }
-    if let Some(stranger) = claimed.iter().find(|part| !u32::try_from(part.number).is_ok_and(|number| plan.size_of(number).is_some())) {
-        return Err(Violations::of("parts", format!("names part {}, which is not one of 1 to {}", stranger.number, plan.count())));
-    }
-    let etags: HashMap<u32, &str> = claimed.iter().map(|claim| (claim.number.cast_unsigned(), claim.etag.as_str())).collect();
-    let mut unclaimed = Vec::new();
-    for part in found {
-        match etags.get(&part.number) {
-            None => unclaimed.push(part.number),
-            Some(etag) if etag.trim_matches('"') == part.etag.trim_matches('"') => {}
-            Some(_) => return Err(ApiError::PartChanged(part.number)),
-        }
-    }
-    if unclaimed.is_empty() { Ok(()) } else { Err(ApiError::PartsMissing(unclaimed)) }
 }
 
 fn ended(state: UploadState) -> ApiError {
@@ -341,49 +313,10 @@ fn gone_is_ended(error: BlobError) -> ApiError {
 }
 
 fn signed_part(number: u32, size: u64, signed: SignedUrl) -> v1::SignedPart {
-    v1::SignedPart { number: number.cast_signed(), size_bytes: size.cast_signed(), url: signed.url, expire_time: Some(convert::timestamp(signed.expires_at)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use media_blobs::Part;
-
-    use super::*;
-
-    const MIB: u64 = 1 << 20;
-
-    fn part(number: u32, size: u64) -> Part {
-        Part { number, size, etag: format!("\"etag {number}\"") }
-    }
-
-    fn claim(number: i32, etag: &str) -> v1::CompletedPart {
-        v1::CompletedPart { number, etag: etag.into() }
-    }
-
-    #[test]
-    fn missing_parts_are_all_named() {
-        let plan = PartPlan::for_size(12 * MIB).unwrap();
-        assert!(matches!(parts_fit(&plan, &[part(2, 5 * MIB)]), Err(ApiError::PartsMissing(numbers)) if numbers == [1, 3]));
-        assert!(parts_fit(&plan, &[part(1, 5 * MIB), part(2, 5 * MIB), part(3, 2 * MIB)]).is_ok());
-    }
-
-    #[test]
-    fn a_part_of_another_size_and_one_too_many_are_refused() {
-        let plan = PartPlan::for_size(6 * MIB).unwrap();
-        assert!(matches!(parts_fit(&plan, &[part(1, 5 * MIB), part(2, 2 * MIB)]), Err(ApiError::SizeMismatch(_))));
-        assert!(matches!(parts_fit(&plan, &[part(1, 5 * MIB), part(2, MIB), part(3, 1)]), Err(ApiError::SizeMismatch(_))));
-    }
-
-    #[test]
-    fn what_the_caller_says_it_sent_is_held_against_the_store() {
-        let plan = PartPlan::for_size(6 * MIB).unwrap();
-        let found = [part(1, 5 * MIB), part(2, MIB)];
-        assert!(parts_are_as_claimed(&plan, &found, &[]).is_ok());
-        assert!(parts_are_as_claimed(&plan, &found, &[claim(2, "etag 2"), claim(1, "\"etag 1\"")]).is_ok());
-        assert!(matches!(parts_are_as_claimed(&plan, &found, &[claim(1, "etag 1")]), Err(ApiError::PartsMissing(numbers)) if numbers == [2]));
-        assert!(matches!(parts_are_as_claimed(&plan, &found, &[claim(1, "etag 1"), claim(2, "other")]), Err(ApiError::PartChanged(2))));
-        for number in [0, 3, -1] {
-            assert!(matches!(parts_are_as_claimed(&plan, &found, &[claim(number, "x")]), Err(ApiError::Invalid(_))), "{number}");
-        }
+    v1::SignedPart {
+        number: number.cast_signed(),
+        size_bytes: size.cast_signed(),
+        url: signed.url,
+        expire_time: Some(convert::timestamp(signed.expires_at)),
     }
 }

@@ -1,68 +1,21 @@
-//! WatchAsset: the asset now, then at each change, until nothing more will happen by itself.
-//!
-//! One connection per pod listens for changes. Each second, what has changed and is watched is read again, in one transaction per
-//! tenant, however many streams watch it. A slow client gets the newest state and never a queue of old ones.
+//! WatchAsset: the asset now, then at each change, until nothing more will happen by itself. A slow client gets the newest state and
+//! never a queue of old ones.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    error::Error,
-    pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, stream};
-use media_domain::{AssetId, TenantId, work::WorkState};
+use media_domain::AssetId;
 use media_proto::v1::WatchAssetResponse;
-use media_storage::{Database, StorageError, TenantTx};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::{MissedTickBehavior, interval, sleep},
-};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Api, there};
-use crate::{auth::Caller, convert, error::ApiError};
-
-/// The most streams of one pod.
-const MAX_STREAMS: usize = 2_000;
-/// How often what changed is read again. The most that a watcher is behind.
-const READ_EVERY: Duration = Duration::from_secs(1);
-/// After so many readings, everything watched is read, in case a notification was lost.
-const READ_ALL_AFTER: u32 = 15;
-/// The most assets that one reading reads of one tenant; the rest has its turn the next time.
-const MAX_ASSETS_READ: usize = 200;
-/// How long to wait before the next try to listen.
-const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
+use super::{
+    Api, there,
+    watchers::{View, view},
+};
+use crate::{auth::Caller, error::ApiError};
 
 pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchAssetResponse, tonic::Status>> + Send>>;
-
-/// What is watched on this pod.
-#[derive(Debug)]
-pub struct Watchers {
-    watched: Mutex<HashMap<AssetId, Watched>>,
-    streams: Arc<Semaphore>,
-    listening: AtomicBool,
-    stop: CancellationToken,
-}
-
-#[derive(Debug)]
-struct Watched {
-    tenant: TenantId,
-    newest: watch::Sender<Option<Arc<View>>>,
-    changed: bool,
-}
-
-/// An asset at one moment.
-#[derive(Debug, PartialEq)]
-struct View {
-    response: WatchAssetResponse,
-    /// Nothing more will happen by itself.
-    last: bool,
-}
 
 /// Begins a stream of an asset.
 ///
@@ -70,14 +23,14 @@ struct View {
 /// [`ApiError::AssetNotFound`]; [`ApiError::Busy`] if the pod has as many streams as it takes.
 pub async fn open(api: &Api, caller: &Caller, id: AssetId) -> Result<WatchStream, ApiError> {
     let watchers = &api.watchers;
-    let permit = Arc::clone(&watchers.streams).try_acquire_owned().map_err(|_| ApiError::Busy("too many streams are open on this instance"))?;
+    let permit = watchers.admit()?;
     let mut tx = api.begin(caller, "api.watch_asset").await?;
     there(tx.assets().lookup(id).await?)?;
     let first = Arc::new(view(&mut tx, id).await?.ok_or(ApiError::AssetNotFound)?);
     drop(tx);
     // Read again after this, so that what happened since is not missed.
     let newest = watchers.subscribe(caller.tenant(), id);
-    Ok(stream_of(first, newest, watchers.stop.clone(), permit))
+    Ok(stream_of(first, newest, watchers.stop(), permit))
 }
 
 struct Following {
@@ -89,7 +42,12 @@ struct Following {
     _permit: OwnedSemaphorePermit,
 }
 
-fn stream_of(first: Arc<View>, newest: watch::Receiver<Option<Arc<View>>>, stop: CancellationToken, permit: OwnedSemaphorePermit) -> WatchStream {
+fn stream_of(
+    first: Arc<View>,
+    newest: watch::Receiver<Option<Arc<View>>>,
+    stop: CancellationToken,
+    permit: OwnedSemaphorePermit,
+) -> WatchStream {
     let following = Following { newest, shown: None, first: Some(first), stop, ended: false, _permit: permit };
     Box::pin(stream::unfold(following, |mut following| async move {
         if following.ended {
@@ -129,164 +87,21 @@ impl Following {
     }
 }
 
-impl Watchers {
-    pub fn new(stop: CancellationToken) -> Arc<Self> {
-        let watched = Mutex::new(HashMap::new());
-        Arc::new(Self { watched, streams: Arc::new(Semaphore::new(MAX_STREAMS)), listening: AtomicBool::new(false), stop })
-    }
-
-    /// Keeps all streams up to date, until the service stops.
-    pub async fn run(self: Arc<Self>, database: Database) {
-        tokio::select! {
-            () = self.stop.cancelled() => {}
-            ((), ()) = async { tokio::join!(self.listen(&database), self.read_again(&database)) } => {}
-        }
-    }
-
-    async fn listen(&self, database: &Database) {
-        loop {
-            if let Err(error) = self.listen_once(database).await {
-                tracing::warn!(error = &error as &dyn Error, "changes cannot be listened to: what is watched is read each second");
-            }
-            self.listening.store(false, Ordering::Relaxed);
-            sleep(LISTEN_AGAIN_AFTER).await;
-        }
-    }
-
-    async fn listen_once(&self, database: &Database) -> Result<(), StorageError> {
-        let mut listener = database.listen_assets().await?;
-        self.listening.store(true, Ordering::Relaxed);
-        self.mark_all();
-        loop {
-            match listener.changed().await? {
-                Some(id) => self.mark(id),
-                None => self.mark_all(),
-            }
-        }
-    }
-
-    async fn read_again(&self, database: &Database) {
-        let mut ticks = interval(READ_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut readings = 0_u32;
-        let mut away_since = None;
-        loop {
-            ticks.tick().await;
-            readings = readings.wrapping_add(1);
-            if readings.is_multiple_of(READ_ALL_AFTER) || !self.listening.load(Ordering::Relaxed) {
-                self.mark_all();
-            }
-            for (tenant, assets) in self.take_changed() {
-                match self.read(database, tenant, &assets).await {
-                    Ok(()) => away_since = None,
-                    Err(error) => {
-                        assets.iter().for_each(|id| self.mark(*id));
-                        // Once per outage.
-                        if away_since.replace(Instant::now()).is_none() {
-                            tracing::warn!(error = &error as &dyn Error, tenant.id = %tenant, "watched assets cannot be read: their streams wait");
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    async fn read(&self, database: &Database, tenant: TenantId, assets: &[AssetId]) -> Result<(), StorageError> {
-        let mut tx = database.in_tenant(tenant, "api.watch_asset").await?;
-        for id in assets {
-            let view = view(&mut tx, *id).await?;
-            self.publish(*id, view);
-        }
-        Ok(())
-    }
-
-    fn subscribe(&self, tenant: TenantId, id: AssetId) -> watch::Receiver<Option<Arc<View>>> {
-        let mut watched = self.lock();
-        let entry = watched.entry(id).or_insert_with(|| Watched { tenant, newest: watch::Sender::new(None), changed: true });
-        entry.changed = true;
-        let mut receiver = entry.newest.subscribe();
-        receiver.mark_unchanged();
-        receiver
-    }
-
-    fn publish(&self, id: AssetId, view: Option<View>) {
-        let mut watched = self.lock();
-        match view {
-            // Dropping the sender ends its streams.
-            None => drop(watched.remove(&id)),
-            Some(view) => {
-                if let Some(entry) = watched.get(&id) {
-                    entry.newest.send_replace(Some(Arc::new(view)));
-                }
-            }
-        }
-    }
-
-    fn mark(&self, id: AssetId) {
-        if let Some(entry) = self.lock().get_mut(&id) {
-            entry.changed = true;
-        }
-    }
-
-    fn mark_all(&self) {
-        self.lock().values_mut().for_each(|entry| entry.changed = true);
-    }
-
-    /// What has to be read, by tenant. Forgets what nobody watches any more.
-    fn take_changed(&self) -> BTreeMap<TenantId, Vec<AssetId>> {
-        let mut watched = self.lock();
-        watched.retain(|_, entry| entry.newest.receiver_count() > 0);
-        let mut by_tenant: BTreeMap<TenantId, Vec<AssetId>> = BTreeMap::new();
-        for (id, entry) in watched.iter_mut().filter(|(_, entry)| entry.changed) {
-            let assets = by_tenant.entry(entry.tenant).or_default();
-            if assets.len() < MAX_ASSETS_READ {
-                assets.push(*id);
-                entry.changed = false;
-            }
-        }
-        by_tenant
-    }
-
-    /// A lock whose holder panicked still guards a whole map.
-    fn lock(&self) -> MutexGuard<'_, HashMap<AssetId, Watched>> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The asset as the transaction sees it, also a deleted one.
-async fn view(tx: &mut TenantTx, id: AssetId) -> Result<Option<View>, StorageError> {
-    let Some(asset) = tx.assets().lookup(id).await? else { return Ok(None) };
-    let jobs = tx.transcode_jobs().list(id).await?;
-    let variants = tx.variants().list(id).await?;
-    let busy = jobs.iter().any(|job| matches!(job.state, WorkState::Waiting | WorkState::Running));
-    let response = WatchAssetResponse {
-        asset: Some(convert::asset(&asset)),
-        jobs: jobs.iter().map(convert::job).collect(),
-        variants: variants.iter().map(convert::variant).collect(),
-    };
-    Ok(Some(View { response, last: asset.deleted_at.is_some() || (asset.status.is_final() && !busy) }))
-}
-
 #[cfg(test)]
 mod tests {
     use futures::StreamExt as _;
-    use media_proto::v1;
+    use media_domain::TenantId;
     use uuid::Uuid;
 
     use super::*;
-
-    fn seen(etag: &str, last: bool) -> View {
-        let asset = v1::Asset { etag: etag.into(), ..v1::Asset::default() };
-        View { response: WatchAssetResponse { asset: Some(asset), ..WatchAssetResponse::default() }, last }
-    }
+    use crate::grpc::watchers::{Watchers, tests::seen};
 
     fn etag(item: Option<Result<WatchAssetResponse, tonic::Status>>) -> String {
         item.unwrap().unwrap().asset.unwrap().etag
     }
 
     fn follow(watchers: &Watchers, id: AssetId, first: View) -> WatchStream {
-        let permit = Arc::clone(&watchers.streams).try_acquire_owned().unwrap();
-        stream_of(Arc::new(first), watchers.subscribe(TenantId(Uuid::from_u128(1)), id), watchers.stop.clone(), permit)
+        stream_of(Arc::new(first), watchers.subscribe(TenantId(Uuid::from_u128(1)), id), watchers.stop(), watchers.admit().unwrap())
     }
 
     #[tokio::test]
@@ -299,6 +114,7 @@ mod tests {
         }
         assert_eq!(etag(stream.next().await), "3");
         watchers.publish(id, Some(seen("3", false)));
+        assert!(futures::poll!(stream.next()).is_pending());
         watchers.publish(id, Some(seen("4", true)));
         assert_eq!(etag(stream.next().await), "4");
         assert!(stream.next().await.is_none());
@@ -317,25 +133,8 @@ mod tests {
         let (watchers, id) = (Watchers::new(CancellationToken::new()), AssetId::generate());
         let mut stream = follow(&watchers, id, seen("1", false));
         assert_eq!(etag(stream.next().await), "1");
-        watchers.stop.cancel();
+        watchers.stop().cancel();
         assert_eq!(stream.next().await.unwrap().unwrap_err().code(), tonic::Code::Unavailable);
         assert!(stream.next().await.is_none());
-    }
-
-    #[tokio::test]
-    async fn only_what_changed_is_read_and_what_nobody_watches_is_forgotten() {
-        let watchers = Watchers::new(CancellationToken::new());
-        let (one, two) = (AssetId::generate(), AssetId::generate());
-        let first = follow(&watchers, one, seen("1", false));
-        let second = follow(&watchers, two, seen("1", false));
-        let changed = |watchers: &Watchers| watchers.take_changed().into_values().flatten().collect::<Vec<_>>();
-        assert_eq!(changed(&watchers).len(), 2);
-        watchers.mark(two);
-        watchers.mark(AssetId::generate());
-        assert_eq!(changed(&watchers), [two]);
-        drop((first, second));
-        watchers.mark_all();
-        assert!(changed(&watchers).is_empty() && watchers.lock().is_empty());
-        assert_eq!(watchers.streams.available_permits(), MAX_STREAMS);
     }
 }

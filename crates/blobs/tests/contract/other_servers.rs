@@ -55,6 +55,7 @@ async fn an_error_inside_an_answer_of_200_is_an_error() {
 async fn parts_are_read_page_by_page_and_of_two_with_one_number_the_later_counts() {
     const PAGES: &[&str] = &[
         "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>2</NextPartNumberMarker>\
+         <Part><PartNumber>2</PartNumber><ETag>\"first\"</ETag><Size>8</Size><LastModified>2026-11-24T22:33:29Z</LastModified></Part>\
          <Part><PartNumber>2</PartNumber><ETag>\"new\"</ETag><Size>7</Size><LastModified>2026-11-24T22:33:31Z</LastModified></Part>\
          <Part><PartNumber>2</PartNumber><ETag>\"old\"</ETag><Size>8</Size><LastModified>2026-11-24T22:33:30Z</LastModified></Part>\
          <Part><PartNumber>1</PartNumber><ETag>\"one\"</ETag><Size>9</Size></Part></ListPartsResult>",

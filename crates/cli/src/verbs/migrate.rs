@@ -10,7 +10,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Migrate {
     /// A Postgres URL of the schema's owner
-    #[arg(long, value_name = "URL", env = "MEDIA_DATABASE_URL", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "MEDIA_OWNER_DATABASE_URL", hide_env_values = true)]
     database_url: String,
 }
 

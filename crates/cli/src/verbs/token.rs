@@ -39,14 +39,13 @@ pub struct Token {
     ttl: Duration,
 }
 
-/// What a token is signed by: one of these.
+/// What a token is signed by. Each may come from the environment, so that one does not forbid the other.
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
 struct Signer {
     /// Sign by this shared secret (HS256), of at least 32 bytes
     #[arg(long, env = "MEDIA_TOKEN_SECRET", hide_env_values = true, value_name = "TEXT")]
     secret: Option<String>,
-    /// Sign by the private key in this PEM file: RSA (RS256) or P-256 (ES256)
+    /// Sign by the private key in this PEM file, RSA (RS256) or P-256 (ES256), and not by a secret
     #[arg(long, env = "MEDIA_TOKEN_KEY", value_name = "FILE")]
     key: Option<PathBuf>,
 }
@@ -96,13 +95,13 @@ impl Token {
 
 impl Signer {
     fn key(&self) -> Result<(Algorithm, EncodingKey), Failure> {
-        if let Some(secret) = &self.secret {
+        let Some(path) = self.key.as_deref() else {
+            let secret = self.secret.as_deref().ok_or_else(|| Failure::Usage("signed by what? Say --secret TEXT or --key FILE".into()))?;
             if secret.len() < SECRET_BYTES_MIN {
                 return Err(Failure::Usage(format!("the secret has {} bytes, and HS256 wants at least {SECRET_BYTES_MIN}", secret.len())));
             }
             return Ok((Algorithm::HS256, EncodingKey::from_secret(secret.as_bytes())));
-        }
-        let path = self.key.as_deref().ok_or_else(|| Failure::Usage("say --secret or --key".into()))?;
+        };
         let pem = std::fs::read(path).map_err(|error| of_file(path, &error))?;
         EncodingKey::from_ec_pem(&pem)
             .map(|key| (Algorithm::ES256, key))
@@ -157,9 +156,16 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_none_is_refused_with_its_file() {
+    fn without_a_secret_and_a_key_the_sentence_names_both() {
+        let failure = Token { signer: Signer { secret: None, key: None }, ..token("") }.make(None, 0).unwrap_err();
+        assert!(matches!(&failure, Failure::Usage(sentence) if sentence.contains("--secret") && sentence.contains("--key")), "{failure}");
+    }
+
+    #[test]
+    fn a_key_goes_before_a_secret_and_one_that_is_none_is_refused_with_its_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let failure = Token { signer: Signer { secret: None, key: Some(file.path().to_owned()) }, ..token("") }.make(None, 0).unwrap_err();
+        let signer = Signer { secret: Some(SECRET.to_owned()), key: Some(file.path().to_owned()) };
+        let failure = Token { signer, ..token("") }.make(None, 0).unwrap_err();
         assert!(matches!(&failure, Failure::Refused(sentence) if sentence.contains(&file.path().display().to_string())), "{failure}");
     }
 }

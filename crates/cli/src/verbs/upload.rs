@@ -143,6 +143,8 @@ async fn hash(
     size_bytes: u64,
     progress: Progress,
 ) -> std::io::Result<String> {
+    // Too short a wait for lines of its own.
+    let progress = if progress == Progress::Lines { Progress::Silent } else { progress };
     let bar = progress.bytes(&format!("hashing {}", path.display()), size_bytes);
     let mut digest = Sha256::new();
     while filled > 0 {

@@ -102,7 +102,9 @@ async fn a_busy_worker_holds_no_message_back_from_another() {
     until_ready(&channel, Queue::Transcode, 2).await;
     let other = CommandSource::new(&other, Queue::Transcode);
     for _ in 0..2 {
-        within(LIMIT, "what the busy worker left", other.next(&stop)).await.unwrap().ack().await.unwrap();
+        let left = within(LIMIT, "what the busy worker left", other.next(&stop)).await.unwrap();
+        assert!(!left.message.redelivered, "the busy worker had it for a moment");
+        left.ack().await.unwrap();
     }
     until_ready(&channel, Queue::Transcode, 0).await;
 }

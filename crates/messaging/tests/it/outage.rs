@@ -30,24 +30,40 @@ async fn a_killed_broker_loses_nothing_confirmed_and_delivers_again_what_was_hel
     let asset = AssetId::generate();
     let batch: Vec<_> = (1..=EVENTS as u64).map(|sequence| event(asset, sequence)).collect();
 
+    until_registered(&stack, "_consumer").await;
     let confirmed = AtomicUsize::new(0);
-    let (failures, ()) = tokio::join!(publish_as_a_relay_does(&broker, &batch, &confirmed), kill_and_restart(&stack, &broker, &confirmed));
+    let publishing = publish_as_a_relay_does(&broker, &batch, &confirmed);
+    let outage = async { tokio::join!(publishing, kill_and_restart(&stack, &broker, &confirmed)) };
+    let (failures, ()) = within(2 * BOOT_LIMIT, "all events confirmed", Box::pin(outage)).await;
 
     assert!(failures > 0, "the broker was not killed in mid-publish");
     assert!(held.ack().await.is_err(), "its channel is gone");
     let again = within(LIMIT, "the command that was held", source.next(&stop)).await.unwrap();
     assert_eq!((again.message.message_id, again.message.redelivered), (Some(held_command.id()), true));
     again.ack().await.unwrap();
-    let mut seen = HashSet::new();
+    let (mut seen, mut too_late) = (HashSet::new(), 0);
     while seen.len() < EVENTS {
         let received = within(LIMIT, "every confirmed event", stream.next(&stop)).await.unwrap();
         let sequence = received.event.sequence;
         if seen.insert(sequence) {
             assert_eq!(sequence, seen.len() as u64, "an event overtook another");
         }
-        received.ack().await.unwrap();
+        too_late += usize::from(received.ack().await.is_err());
     }
+    assert!(too_late <= 100, "more than what was waiting here when the broker died: {too_late}");
     stack.stop().await.unwrap();
+}
+
+/// RabbitMQ 3.10 notes a new quorum queue in a file that it writes some seconds later. Killed before that, it comes back with a queue that
+/// has no leader, and nothing but deleting it helps.
+async fn until_registered(stack: &Stack, queue: &str) {
+    let file = stack.folder().join("rabbitmq/mnesia/media@localhost/quorum/media@localhost/names.dets");
+    within(LIMIT, "the queue's registration on disk", async {
+        while !std::fs::read(&file).unwrap().windows(queue.len()).any(|bytes| bytes == queue.as_bytes()) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
 }
 
 /// Marks the confirmed prefix and goes on from there; answers how many batches failed.

@@ -86,6 +86,8 @@ async fn a_command_without_a_queue_is_not_confirmed_but_its_neighbours_are() {
     let broker = place.broker().await;
     let (_connection, channel) = place.bystander().await;
     channel.queue_delete("media.caption".into(), QueueDeleteOptions::default()).await.unwrap();
+    // A queue that takes its time, so that the broker acknowledges many messages at once.
+    drop(EventStream::durable(&broker, "consumer", "#").await.unwrap());
     let mut batch: Vec<_> = (1..=400).map(|sequence| event(AssetId::generate(), sequence)).collect();
     batch.insert(200, command(Queue::Caption, None));
     batch.push(command(Queue::Scan, None));
@@ -148,7 +150,7 @@ async fn a_malformed_event_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
-async fn an_exchange_that_was_deleted_is_there_for_the_next_batch() {
+async fn an_exchange_that_was_deleted_comes_back() {
     let place = Place::of("exchange").await;
     let broker = place.broker().await;
     let (_connection, channel) = place.bystander().await;
@@ -157,5 +159,10 @@ async fn an_exchange_that_was_deleted_is_there_for_the_next_batch() {
     let mut publisher = Publisher::new(&broker);
     let results = publisher.publish_all(&batch).await;
     assert!(results.iter().all(|result| matches!(result, Err(PublishError::Interrupted(_) | PublishError::NotSent(None)))), "{results:?}");
-    assert!(publisher.publish_all(&batch).await.iter().all(Result::is_ok));
+    within(LIMIT, "the exchange", async {
+        while publisher.publish_all(&batch).await.iter().any(Result::is_err) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
 }

@@ -43,14 +43,22 @@ const PLUGINS: &[&str] = &[
     "audiorate",
 ];
 
-/// Starts GStreamer with the plugins and the muxer that is linked in.
+/// Starts GStreamer without any plugin.
+///
+/// # Errors
+/// [`Failed`] where it does not start.
+pub fn start() -> Result<(), Failed> {
+    gst::init().map_err(|error| Failed::internal(error.to_string()))?;
+    // A warning would look for the journal's socket; under a lock that is a forbidden call. The bus says what we need.
+    gst::log::remove_default_log_function();
+    Ok(())
+}
+
+/// Loads the plugins, and the muxer that is linked in.
 ///
 /// # Errors
 /// [`Failed`] naming the plugin that is missing.
 pub fn load() -> Result<(), Failed> {
-    gst::init().map_err(|error| Failed::internal(error.to_string()))?;
-    // A warning would look for the journal's socket; under a lock that is a forbidden call. The bus says what we need.
-    gst::log::remove_default_log_function();
     for name in PLUGINS {
         let path = folder().join(format!("libgst{name}.so"));
         gst::Plugin::load_file(&path).map_err(|error| Failed::internal(format!("{name}: {error}")))?;

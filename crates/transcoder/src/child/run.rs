@@ -50,7 +50,8 @@ fn live() -> io::Result<()> {
 const TEXT_CHARS: usize = 4000;
 
 fn work(context: &Context) -> Result<Counts, Failed> {
-    if needs_gstreamer(context.job.group, context.job.kind) {
+    plugins::start()?;
+    if has_tracks(context.job.group, context.job.kind) {
         plugins::load()?;
     }
     plugins::warm_orc()?;
@@ -59,6 +60,7 @@ fn work(context: &Context) -> Result<Counts, Failed> {
     graphs::run(context)
 }
 
-fn needs_gstreamer(group: Group, kind: Kind) -> bool {
+/// Pictures need no plugin. ORC they share with GStreamer.
+fn has_tracks(group: Group, kind: Kind) -> bool {
     !(group == Group::Stills || group == Group::Probe && kind.pipeline() == Kind::Image)
 }

@@ -45,8 +45,8 @@ fn damage_in_the_middle_is_seen_by_counting_frames() {
     let path = bench
         .make("film.mp4", &format!("{} -c:v libx264 -preset ultrafast -b:v 2M -g 60 -c:a aac -movflags +faststart", moving("640x360", 10)));
     let mut bytes = std::fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle..middle + bytes.len() / 8].fill(0);
+    let (middle, length) = (bytes.len() / 2, bytes.len() / 8);
+    bytes[middle..middle + length].fill(0);
     let file = bench.path("damaged.mp4");
     std::fs::write(&file, bytes).unwrap();
     let failure = ladder(&bench, &file, "video/mp4").expect("it was called whole");

@@ -8,3 +8,4 @@ mod endings;
 mod ladder;
 mod pictures;
 mod sound;
+mod look;

@@ -1,0 +1,90 @@
+//! Where the demo plays: the servers, one environment on them, and all six services.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use futures::future::try_join_all;
+use media_devstack::{Binary, Fleet, Isolated, Service, Stack, StackOptions, cache_folder};
+
+use super::page::{heading, seconds};
+
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// Of each log, where something went wrong.
+const LOG_LINES: usize = 4;
+
+/// Dropped, all of it ends.
+#[derive(Debug)]
+pub struct Stage {
+    services: Vec<Service>,
+    fleet: Fleet,
+    stack: Stack,
+    /// For what stays when all has ended: pictures, captions, logs of what failed.
+    keepsakes: PathBuf,
+}
+
+impl Stage {
+    /// Starts everything; the services at once, and waits until each is ready.
+    pub async fn set(options: StackOptions) -> anyhow::Result<Self> {
+        let keepsakes = cache_folder()?.join("demo");
+        fs::create_dir_all(&keepsakes).with_context(|| format!("cannot make {}", keepsakes.display()))?;
+        let began = Instant::now();
+        let stack = Stack::start(options).await?;
+        println!("  Postgres, RabbitMQ, clamd and SeaweedFS run            {:>7}", seconds(began.elapsed()));
+        let began = Instant::now();
+        let mut fleet = Fleet::new(stack.describe().isolated("demo").await?)?;
+        let mut services = Binary::ALL.into_iter().map(|binary| fleet.launch(binary, &[])).collect::<Result<Vec<_>, _>>()?;
+        try_join_all(services.iter_mut().map(|service| service.ready(READY_LIMIT))).await?;
+        println!("  a migrated database, a vhost, two buckets, six services {:>6}", seconds(began.elapsed()));
+        Ok(Self { services, fleet, stack, keepsakes })
+    }
+
+    pub fn isolated(&self) -> &Isolated {
+        self.fleet.isolated()
+    }
+
+    pub fn grpc_url(&self) -> String {
+        self.fleet.grpc_url()
+    }
+
+    /// A file that stays when the demo has ended; one of an earlier demo is overwritten.
+    pub fn keepsake(&self, name: &str) -> PathBuf {
+        self.keepsakes.join(name)
+    }
+
+    /// Where something went wrong: the last that each service had to say, and where the whole log stays.
+    pub fn tell_logs(&self) {
+        heading("What the services logged last");
+        for service in &self.services {
+            let kept = self.keepsakes.join(format!("{}.log", service.binary().name()));
+            match keep_log(service.log_path(), &kept) {
+                Ok(log) => {
+                    println!("  {}", kept.display());
+                    worst(&log).iter().for_each(|line| println!("    {line}"));
+                }
+                Err(error) => println!("  {}: {error:#}", kept.display()),
+            }
+        }
+    }
+
+    /// Ends everything and waits for it.
+    pub async fn end(self) -> anyhow::Result<()> {
+        drop(self.services);
+        self.stack.stop().await?;
+        Ok(())
+    }
+}
+
+fn keep_log(log: &Path, kept: &Path) -> anyhow::Result<String> {
+    fs::copy(log, kept).context("the log cannot be kept")?;
+    let bytes = fs::read(kept).context("the log cannot be read")?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The last warnings and errors of a log; without any, its last lines.
+fn worst(log: &str) -> Vec<&str> {
+    let grave: Vec<&str> = log.lines().filter(|line| line.contains("\"WARN\"") || line.contains("\"ERROR\"")).collect();
+    let lines = if grave.is_empty() { log.lines().collect() } else { grave };
+    lines[lines.len().saturating_sub(LOG_LINES)..].to_vec()
+}

@@ -1,0 +1,28 @@
+//! What journeys stand on: the six binaries on an environment of their own, callers, an event consumer, and files.
+//!
+//! Journeys speak only gRPC, AMQP, S3, HTTP and SQL. They wait for states, with a limit and the last thing seen.
+
+pub mod caller;
+pub mod consumer;
+pub mod samples;
+pub mod world;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+pub use caller::Caller;
+pub use consumer::Consumer;
+pub use world::World;
+
+/// Asks until `ask` gives something, for as long as `limit`; then says what it saw last.
+pub async fn eventually<T, S: std::fmt::Debug>(what: &str, limit: Duration, mut ask: impl AsyncFnMut() -> Result<T, S>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        match ask().await {
+            Ok(found) => return found,
+            Err(seen) if Instant::now() > deadline => panic!("{what}: not within {limit:?}; last seen: {seen:?}"),
+            Err(_) => sleep(Duration::from_millis(50)).await,
+        }
+    }
+}

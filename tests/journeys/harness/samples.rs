@@ -1,0 +1,57 @@
+//! Files, made here: small, and of known content.
+
+use std::{path::Path, process::Command};
+
+use tempfile::TempDir;
+
+/// What every scanner knows and no one is harmed by (<https://www.eicar.org>); in two parts, so that this file is not it.
+pub fn eicar() -> Vec<u8> {
+    [r"X5O!P%@AP[4\PZX54(P^)7CC)7}$", "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"].concat().into_bytes()
+}
+
+pub fn subtitle() -> Vec<u8> {
+    b"WEBVTT\n\n00:00:01.000 --> 00:00:02.500\nHello there.\n".to_vec()
+}
+
+/// Moving picture with a tone: H.264 and AAC in an MP4 whose moov comes first.
+pub fn video(width: u32, height: u32, seconds: u32) -> Vec<u8> {
+    let picture = format!("testsrc2=size={width}x{height}:rate=30:duration={seconds}");
+    let tone = format!("sine=frequency=440:duration={seconds}");
+    ffmpeg(
+        "sample.mp4",
+        &["-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", &tone, "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-movflags", "+faststart", "-shortest"],
+    )
+}
+
+/// A still picture.
+pub fn picture(width: u32, height: u32) -> Vec<u8> {
+    let picture = format!("testsrc2=size={width}x{height}:rate=1:duration=1");
+    ffmpeg("sample.png", &["-f", "lavfi", "-i", &picture, "-frames:v", "1"])
+}
+
+/// Runs ffmpeg with these inputs and options; answers the bytes of what it made.
+pub fn ffmpeg(name: &str, arguments: &[&str]) -> Vec<u8> {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join(name);
+    run(Command::new("ffmpeg").args(["-hide_banner", "-loglevel", "error", "-nostdin", "-y"]).args(arguments).arg(&path));
+    std::fs::read(path).unwrap()
+}
+
+/// What ffprobe says of a file or URL, as JSON.
+pub fn ffprobe(input: &str, arguments: &[&str]) -> serde_json::Value {
+    let output = run(Command::new("ffprobe").args(["-v", "error", "-of", "json"]).args(arguments).arg(input));
+    serde_json::from_slice(&output).unwrap()
+}
+
+/// Writes bytes where a program can be pointed to.
+pub fn on_disk(folder: &Path, name: &str, bytes: &[u8]) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path.display().to_string()
+}
+
+fn run(command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; `make setup` installs it"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}

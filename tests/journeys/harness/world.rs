@@ -1,0 +1,84 @@
+//! One test's own world: database, vhost, buckets, and those of our binaries that it starts.
+
+use std::time::Duration;
+
+use media_devstack::{Binary, DatabaseRole, Fleet, Isolated, Service, StackInfo};
+use media_domain::TenantId;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{Caller, Consumer};
+
+pub struct World {
+    pub fleet: Fleet,
+    services: Vec<Service>,
+}
+
+impl World {
+    /// An environment with nothing started in it yet. Leases are short, so that a lost worker's work goes on soon.
+    pub async fn new(name: &str) -> Self {
+        let stack = StackInfo::from_env().unwrap();
+        Self::on(stack.isolated(name).await.unwrap())
+    }
+
+    pub fn on(isolated: Isolated) -> Self {
+        let mut fleet = Fleet::new(isolated).unwrap();
+        fleet.set("MEDIA__WORKER__LEASE", "6s");
+        fleet.set("MEDIA__WORKER__HEARTBEAT", "1s");
+        fleet.set("MEDIA__WORKER__IDLE_POLL", "2s");
+        fleet.set("MEDIA__SWEEPS__WORK_EVERY", "1s");
+        fleet.set("MEDIA__SWEEPS__STORAGE_EVERY", "1s");
+        fleet.set("MEDIA__SWEEPS__IDLE_AFTER", "5s");
+        Self { fleet, services: Vec::new() }
+    }
+
+    /// As [`new`](Self::new), with these binaries running until the world ends.
+    pub async fn with(name: &str, binaries: &[Binary]) -> Self {
+        let mut world = Self::new(name).await;
+        world.start_all(binaries).await;
+        world
+    }
+
+    pub async fn start_all(&mut self, binaries: &[Binary]) {
+        let mut services: Vec<Service> = binaries.iter().map(|binary| self.fleet.launch(*binary, &[]).unwrap()).collect();
+        for service in &mut services {
+            service.ready(Duration::from_secs(60)).await.unwrap_or_else(|error| panic!("{error}"));
+        }
+        self.services.extend(services);
+    }
+
+    /// Starts one that the test itself holds, with settings of its own.
+    pub async fn start(&mut self, binary: Binary, settings: &[(&str, &str)]) -> Service {
+        self.fleet.start(binary, settings).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// One of those that run until the world ends.
+    pub fn service(&self, binary: Binary) -> &Service {
+        self.services.iter().find(|service| service.binary() == binary).unwrap()
+    }
+
+    /// Takes one out, to be killed or stopped by the test.
+    pub fn take(&mut self, binary: Binary) -> Service {
+        let at = self.services.iter().position(|service| service.binary() == binary).unwrap();
+        self.services.remove(at)
+    }
+
+    pub fn isolated(&self) -> &Isolated {
+        self.fleet.isolated()
+    }
+
+    /// A caller of a tenant that nobody else is.
+    pub async fn caller(&self) -> Caller {
+        Caller::connect(&self.fleet.grpc_url(), TenantId(Uuid::new_v4())).await
+    }
+
+    /// SQL as the superuser, who sees all tenants.
+    pub async fn sql(&self) -> PgPool {
+        PgPool::connect(self.isolated().database_url(DatabaseRole::Superuser).as_str()).await.unwrap()
+    }
+
+    /// Follows all events from now on.
+    pub async fn consumer(&self) -> Consumer {
+        Consumer::follow(self.isolated().amqp_url().as_str()).await
+    }
+}

@@ -1,0 +1,14 @@
+//! What storage promises, against a real database: claims, fences, order, and what happens all or nothing.
+//!
+//! Every call here is made as the login role of the binary that makes it, so that a missing privilege shows.
+
+mod assets;
+mod blobs;
+mod claims;
+mod errors;
+mod giving_up;
+mod leases;
+mod outbox;
+mod place;
+mod relays;
+mod sweeps;
