@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod made;
+#[cfg(test)]
 mod pass_through;
 #[cfg(test)]
 mod schema;

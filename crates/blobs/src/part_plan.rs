@@ -103,7 +103,7 @@ mod tests {
         #[test]
         fn every_part_size_is_whole_mib_that_s3_takes(bytes: u64) {
             let part = PartSize::expecting(bytes).bytes();
-            prop_assert!(part % MIB == 0 && (MIN_PART_BYTES..=MAX_PART_BYTES).contains(&part));
+            prop_assert!(part.is_multiple_of(MIB) && (MIN_PART_BYTES..=MAX_PART_BYTES).contains(&part));
         }
     }
 

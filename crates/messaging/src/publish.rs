@@ -134,7 +134,7 @@ async fn confirmed(confirm: PublisherConfirm, deadline: Instant, returned: &mut 
     let confirmation = timeout_at(deadline, confirm).await.map_err(|_| PublishError::TimedOut)?.map_err(PublishError::Interrupted)?;
     let nacked = !confirmation.is_ack();
     if let Confirmation::Ack(Some(message)) | Confirmation::Nack(Some(message)) = confirmation {
-        drop(message); return Err(PublishError::Unroutable);
+        returned.extend(message_id(&message.properties));
     }
     if nacked { Err(PublishError::Nacked) } else { Ok(()) }
 }

@@ -22,6 +22,7 @@ mod source_element;
 mod tally;
 mod tracks;
 mod vips;
+mod webp;
 
 pub use run::main;
 

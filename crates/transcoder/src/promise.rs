@@ -84,12 +84,17 @@ pub fn check(job: &ChildJob, counts: &Counts, collected: &[impl Counted]) -> Res
             Recipe::Pcm { sample_rate } => (wav_duration_us(collected.bytes(), sample_rate), &counts.audio),
             Recipe::Webp { .. } | Recipe::Poster { .. } => continue,
         };
-        let track_ms = track.as_ref().and_then(|track| track.end_ms).unwrap_or(0);
+        let track_ms = track.as_ref().map_or(0, length_ms);
         if got_us / 1000 + OUTPUT_SLACK_MS < track_ms {
             return Err(Broken::OutputTooShort { output, got_ms: got_us / 1000, track_ms });
         }
     }
     Ok(())
+}
+
+/// From its first sample to its last.
+fn length_ms(track: &TrackCounts) -> u64 {
+    track.end_ms.unwrap_or(0).saturating_sub(track.start_ms.unwrap_or(0))
 }
 
 fn check_file(job: &ChildJob, counts: &Counts) -> Result<(), Broken> {
@@ -172,7 +177,14 @@ mod tests {
     }
 
     fn counts(frames: u64, end_ms: u64) -> Counts {
-        let track = TrackCounts { demuxed: frames, to_decoder: frames, from_decoder: frames, end_ms: Some(end_ms), interlaced: false };
+        let track = TrackCounts {
+            demuxed: frames,
+            to_decoder: frames,
+            from_decoder: frames,
+            start_ms: Some(0),
+            end_ms: Some(end_ms),
+            interlaced: false,
+        };
         let output = OutputCounts { width: Some(640), height: Some(360), frames, codec: None };
         Counts { video: Some(track), audio: None, end_ms: Some(end_ms), outputs: vec![output] }
     }

@@ -82,3 +82,16 @@ impl World {
         Consumer::follow(self.isolated().amqp_url().as_str()).await
     }
 }
+
+/// A journey that fails says what the services had to say.
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for service in &self.services {
+                let log = service.log().unwrap();
+                let loud: Vec<&str> = log.lines().filter(|line| !line.contains("\"level\":\"INFO\"")).collect();
+                println!("--- {}: {} lines, of which these are above INFO\n{}", service.binary().name(), log.lines().count(), loud.join("\n"));
+            }
+        }
+    }
+}

@@ -95,7 +95,9 @@ impl Person {
 
     fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(&self.program);
-        OF_OTHERS.iter().for_each(|variable| drop(command.env_remove(variable)));
+        for variable in OF_OTHERS {
+            command.env_remove(variable);
+        }
         command.args(arguments).env("MEDIA_API", &self.api).stdin(Stdio::null()).kill_on_drop(true);
         if !self.token.is_empty() {
             command.env("MEDIA_TOKEN", &self.token);

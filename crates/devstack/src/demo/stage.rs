@@ -15,7 +15,6 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 const LOG_LINES: usize = 4;
 
 /// Dropped, all of it ends.
-#[derive(Debug)]
 pub struct Stage {
     services: Vec<Service>,
     fleet: Fleet,

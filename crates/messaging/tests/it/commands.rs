@@ -56,11 +56,11 @@ async fn a_command_wakes_an_idle_worker_within_50_ms() {
             delivery.ack().await.unwrap();
             woken
         };
-        let publishing = async {
+        let publishing = Box::pin(async {
             until_consumed(&channel, Queue::Scan).await;
             publish(&mut publisher, &[command(Queue::Scan, None)]).await;
             Instant::now()
-        };
+        });
         let (woken, published) = within(LIMIT, "the command", async { tokio::join!(waiting, publishing) }).await;
         fastest = fastest.min(woken.saturating_duration_since(published));
     }

@@ -1,5 +1,7 @@
 //! Why the child could not do it.
 
+use gstreamer::{self as gst, prelude::*};
+
 use crate::protocol::FailureCode;
 
 /// Goes to the parent as it is.
@@ -27,15 +29,26 @@ impl Failed {
     }
 
     /// What an error on the bus means: decided by its domain and code, never by its text.
-    pub fn from_bus(error: &gstreamer::message::Error) -> Self {
-        let from = error.src().map(|source| gstreamer::prelude::GstObjectExt::name(source).to_string()).unwrap_or_default();
+    pub fn from_bus(error: &gst::message::Error) -> Self {
+        let from = error.src().map(|source| source.name().to_string()).unwrap_or_default();
         let text = format!("{from}: {} ({})", error.error(), error.debug().unwrap_or_default());
-        Self::new(code(&error.error()), text)
+        let code = match code(&error.error()) {
+            // "Internal data stream error" of what reads the file: it read something that it cannot go on from.
+            FailureCode::Internal if error.src().is_some_and(reads_the_file) => FailureCode::Corrupt,
+            code => code,
+        };
+        Self::new(code, text)
     }
 }
 
-fn code(error: &gstreamer::glib::Error) -> FailureCode {
-    use gstreamer::{CoreError, ResourceError, StreamError};
+fn reads_the_file(element: &gst::Object) -> bool {
+    let factory = element.downcast_ref::<gst::Element>().and_then(gst::Element::factory);
+    let class = factory.as_ref().and_then(|factory| factory.metadata("klass"));
+    class.is_some_and(|class| ["Demux", "Parser", "Decoder"].iter().any(|part| class.contains(part)))
+}
+
+fn code(error: &gst::glib::Error) -> FailureCode {
+    use gst::{CoreError, ResourceError, StreamError};
     if let Some(kind) = error.kind::<StreamError>() {
         return match kind {
             StreamError::TypeNotFound

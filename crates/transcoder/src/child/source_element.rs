@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use gstreamer::{glib, subclass::prelude::ObjectSubclassIsExt};
 
-use super::source::Source;
+use super::source::{Piece, Source};
 
 glib::wrapper! {
     /// A `GstBaseSrc` over a [`Source`]. Chosen over `appsrc`, which turns a failed read into an ordinary end.
@@ -86,7 +86,7 @@ mod imp {
         fn create(
             &self,
             offset: u64,
-            _buffer: Option<&mut gstreamer::BufferRef>,
+            passed: Option<&mut gstreamer::BufferRef>,
             length: u32,
         ) -> Result<CreateSuccess, gstreamer::FlowError> {
             let source = self.source.get().ok_or(gstreamer::FlowError::Error)?;
@@ -97,16 +97,32 @@ mod imp {
                 gstreamer::element_imp_error!(self, gstreamer::ResourceError::Read, ["{}", failed.text]);
                 gstreamer::FlowError::Error
             })?;
-            let bytes: usize = pieces.iter().map(|piece| piece.as_ref().len()).sum();
-            let mut buffer = gstreamer::Buffer::new();
-            if let Some(buffer) = buffer.get_mut() {
-                buffer.set_offset(offset);
-                buffer.set_offset_end(offset + bytes as u64);
-                for piece in pieces {
-                    buffer.append_memory(gstreamer::Memory::from_slice(piece));
+            match passed {
+                // Some demuxers bring a buffer of their own, of the length that they ask for.
+                Some(passed) => {
+                    let mut at = 0;
+                    for piece in &pieces {
+                        passed.copy_from_slice(at, piece.as_ref()).map_err(|_| gstreamer::FlowError::Error)?;
+                        at += piece.as_ref().len();
+                    }
+                    passed.set_size(at);
+                    Ok(CreateSuccess::FilledBuffer)
                 }
+                None => Ok(CreateSuccess::NewBuffer(without_copy(offset, pieces))),
             }
-            Ok(CreateSuccess::NewBuffer(buffer))
         }
+    }
+
+    fn without_copy(offset: u64, pieces: Vec<Piece>) -> gstreamer::Buffer {
+        let bytes: usize = pieces.iter().map(|piece| piece.as_ref().len()).sum();
+        let mut buffer = gstreamer::Buffer::new();
+        if let Some(buffer) = buffer.get_mut() {
+            buffer.set_offset(offset);
+            buffer.set_offset_end(offset + bytes as u64);
+            for piece in pieces {
+                buffer.append_memory(gstreamer::Memory::from_slice(piece));
+            }
+        }
+        buffer
     }
 }

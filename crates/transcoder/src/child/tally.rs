@@ -29,7 +29,28 @@ struct TrackTally {
     to_decoder: AtomicU64,
     from_decoder: AtomicU64,
     interlaced: AtomicBool,
+    start: Earliest,
     end: Latest,
+}
+
+/// The earliest of many times in nanoseconds; the largest number while there was none.
+#[derive(Debug)]
+struct Earliest(AtomicU64);
+
+impl Default for Earliest {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Earliest {
+    fn see(&self, time: Option<gst::ClockTime>) {
+        self.0.fetch_min(time.map_or(u64::MAX, gst::ClockTime::nseconds), Ordering::Relaxed);
+    }
+
+    fn milliseconds(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|nanoseconds| *nanoseconds != u64::MAX).map(|nanoseconds| nanoseconds / 1_000_000)
+    }
 }
 
 /// The latest of many times in nanoseconds; negative while there was none.
@@ -54,6 +75,13 @@ impl Latest {
     }
 }
 
+impl TrackTally {
+    fn see(&self, span: Option<(gst::ClockTime, gst::ClockTime)>) {
+        self.start.see(span.map(|(start, _)| start));
+        self.end.see(span.map(|(_, end)| end));
+    }
+}
+
 impl Tally {
     pub fn new(activity: Arc<Activity>) -> Arc<Self> {
         Arc::new(Self { activity, ..Self::default() })
@@ -64,11 +92,11 @@ impl Tally {
         let tally = self.clone();
         each_buffer(pad, move |pad, buffer| {
             tally.activity.moved();
-            let end = end_of(pad, buffer);
-            tally.end.see(end);
+            let span = span_of(pad, buffer);
+            tally.end.see(span.map(|(_, end)| end));
             if let Some(track) = track {
                 tally.track(track).demuxed.fetch_add(1, Ordering::Relaxed);
-                tally.track(track).end.see(end);
+                tally.track(track).see(span);
             }
         });
     }
@@ -97,9 +125,9 @@ impl Tally {
             if counts.from_decoder.fetch_add(1, Ordering::Relaxed) == 0 && is_interlaced(pad) {
                 counts.interlaced.store(true, Ordering::Relaxed);
             }
-            let end = end_of(pad, buffer);
-            counts.end.see(end);
-            tally.end.see(end);
+            let span = span_of(pad, buffer);
+            counts.see(span);
+            tally.end.see(span.map(|(_, end)| end));
         });
     }
 
@@ -110,6 +138,7 @@ impl Tally {
             demuxed: tally.demuxed.load(Ordering::Relaxed),
             to_decoder: tally.to_decoder.load(Ordering::Relaxed),
             from_decoder: tally.from_decoder.load(Ordering::Relaxed),
+            start_ms: tally.start.milliseconds(),
             end_ms: tally.end.milliseconds(),
             interlaced: tally.interlaced.load(Ordering::Relaxed),
         };
@@ -148,10 +177,11 @@ pub fn running_time(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::Cloc
     event.segment().downcast_ref::<gst::ClockTime>()?.to_running_time(buffer.pts()?)
 }
 
-fn end_of(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+/// When a buffer begins and ends in the time of the file.
+fn span_of(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<(gst::ClockTime, gst::ClockTime)> {
     let event = pad.sticky_event::<gst::event::Segment>(0)?;
     let start = event.segment().downcast_ref::<gst::ClockTime>()?.to_stream_time(buffer.pts()?)?;
-    Some(start + buffer.duration().unwrap_or_default())
+    Some((start, start + buffer.duration().unwrap_or_default()))
 }
 
 fn is_inside_segment(pad: &gst::Pad, buffer: &gst::BufferRef) -> bool {
@@ -171,5 +201,5 @@ fn is_interlaced(pad: &gst::Pad) -> bool {
 /// VP8's first byte says whether a frame is shown (RFC 6386, 9.1: bit 4). Alternate reference frames are not.
 fn vp8_is_hidden(buffer: &gst::BufferRef) -> bool {
     let mut first = [0xff];
-    buffer.copy_to_slice(0, &mut first).is_ok() && first[0] & 0x10 == 0
+    buffer.size() > 0 && buffer.copy_to_slice(0, &mut first).is_ok() && first[0] & 0x10 == 0
 }

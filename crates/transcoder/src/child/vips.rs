@@ -8,7 +8,7 @@ use std::{
 
 use libvips::bindings;
 
-use super::failed::Failed;
+use super::{failed::Failed, webp};
 
 /// The loaders of pictures that we take. All others are blocked: ImageMagick above all, and whatever a Debian update adds.
 const LOADERS: &[&CStr] = &[
@@ -64,10 +64,14 @@ impl<'a> Picture<'a> {
     /// # Errors
     /// [`Failed`] where it is of no kind that we take, or broken.
     pub fn open(bytes: &'a [u8]) -> Result<Self, Failed> {
+        // SAFETY: only the first bytes are looked at, and the answer is a constant of libvips'.
+        if unsafe { bindings::vips_foreign_find_load_buffer(bytes.as_ptr().cast(), bytes.len() as u64).is_null() } {
+            return Err(Failed::unsupported("no picture of a kind that is taken"));
+        }
         // SAFETY: libvips reads `bytes` for as long as the image lives; `'a` keeps them. The option list ends in NULL.
         let image =
             unsafe { bindings::vips_image_new_from_buffer(bytes.as_ptr().cast(), bytes.len() as u64, c"".as_ptr(), ptr::null::<c_void>()) };
-        Self::own(image, Failed::unsupported)
+        Self::own(image, Failed::corrupt)
     }
 
     /// A picture from rows of RGB, without gaps.
@@ -104,13 +108,16 @@ impl<'a> Picture<'a> {
     }
 
     /// Decodes an encoded picture to at most `width`: upright, in sRGB, never upscaled. All pixels are then in memory.
+    /// `self` is its header.
     ///
     /// # Errors
     /// [`Failed`] where the picture is damaged or ends too early.
-    pub fn thumbnail(bytes: &[u8], width: u32) -> Result<Picture<'static>, Failed> {
+    pub fn thumbnail(&self, bytes: &[u8], width: u32) -> Result<Picture<'static>, Failed> {
         let mut image = ptr::null_mut();
+        // Of a picture without a profile the conversion would shift colours: it takes them through Lab of another white.
+        let (profile, srgb) = if self.has_profile() { (c"export-profile".as_ptr(), c"srgb".as_ptr()) } else { (ptr::null(), ptr::null()) };
         // SAFETY: libvips reads `bytes` for as long as the lazy image lives, which ends in this function; options come in
-        // pairs of the types that the properties have, and end in NULL.
+        // pairs of the types that the properties have, and end in NULL, perhaps at the profile's name.
         let lazy = unsafe {
             let failed = bindings::vips_thumbnail_buffer(
                 bytes.as_ptr().cast_mut().cast(),
@@ -121,15 +128,21 @@ impl<'a> Picture<'a> {
                 UNBOUNDED,
                 c"size".as_ptr(),
                 bindings::VipsSize_VIPS_SIZE_DOWN,
-                c"export-profile".as_ptr(),
-                c"srgb".as_ptr(),
-                c"fail-on".as_ptr(),
-                bindings::VipsFailOn_VIPS_FAIL_ON_TRUNCATED,
+                // The property of that name is not handed on to the loader by 8.14.
+                c"option-string".as_ptr(),
+                c"[fail_on=truncated]".as_ptr(),
+                profile,
+                srgb,
                 ptr::null::<c_void>(),
             );
             Picture::own(if failed == 0 { image } else { ptr::null_mut() }, Failed::corrupt)?
         };
         lazy.decoded()
+    }
+
+    fn has_profile(&self) -> bool {
+        // SAFETY: the image is alive, and the name ends in NUL.
+        unsafe { bindings::vips_image_get_typeof(self.image.as_ptr(), c"icc-profile-data".as_ptr()) != 0 }
     }
 
     /// A smaller copy, at most `width`.
@@ -169,8 +182,6 @@ impl<'a> Picture<'a> {
                 &mut length,
                 c"Q".as_ptr(),
                 to_int(quality)?,
-                c"strip".as_ptr(),
-                1 as c_int,
                 ptr::null::<c_void>(),
             );
             if failed != 0 || bytes.is_null() {
@@ -178,7 +189,7 @@ impl<'a> Picture<'a> {
             }
             let copy = std::slice::from_raw_parts(bytes.cast::<u8>(), usize::try_from(length).unwrap_or(0)).to_vec();
             bindings::g_free(bytes);
-            Ok(copy)
+            webp::bare(&copy)
         }
     }
 

@@ -152,7 +152,7 @@ impl Collected {
             FrameKind::Fragment => self.fragments.push(Fragment {
                 offset: self.bytes,
                 bytes: header.length,
-                duration_us: header.duration_ns / 1000,
+                duration_us: header.duration_ns.saturating_add(500) / 1000,
                 keyframe: header.keyframe,
             }),
             _ if self.init_bytes > 0 => return Err(ProtocolError::OutOfOrder("data in an output of fragments")),

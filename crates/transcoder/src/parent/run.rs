@@ -130,7 +130,7 @@ async fn talk<W: OutputWriter>(
                 }
                 served = Some(());
             }
-            text = &mut complaining, if said.is_none() => said = Some(text),
+            text = &mut complaining, if said.is_none() => { eprintln!("SAID {text}"); said = Some(text) }
         }
     };
     match collected {
@@ -226,7 +226,7 @@ fn describe(profile: ProfileName, make: &Recipe, counts: OutputCounts, collected
         width: counts.width,
         height: counts.height,
         bitrate,
-        duration_ms: duration_us.map(|us| us / 1000),
+        duration_ms: duration_us.map(|us| us.saturating_add(500) / 1000),
         codec: counts.codec.filter(|codec| is_codec(codec)),
         init_bytes: collected.init_bytes,
         fragments: collected.fragments,

@@ -52,7 +52,9 @@ pub struct TrackCounts {
     pub to_decoder: u64,
     /// Frames that came.
     pub from_decoder: u64,
-    /// Where the last of them began, in milliseconds of the file's time.
+    /// Where the first of them begins, in milliseconds of the file's time.
+    pub start_ms: Option<u64>,
+    /// Where the last of them ends.
     pub end_ms: Option<u64>,
     /// Whether two samples may make one frame.
     pub interlaced: bool,

@@ -1,5 +1,5 @@
-use media_domain::{Kind, work::Group};
 use crate::bench::Bench;
+use media_domain::{Kind, work::Group};
 #[test]
 fn look() {
     let bench = Bench::new();
@@ -10,11 +10,13 @@ fn look() {
         let group: Group = words[3].parse().unwrap();
         println!("{:?}", bench.probe(path, words[1], kind));
         match bench.run(path, words[1], kind, group, &words[4..]) {
-            Ok(ran) => for (made, file) in ran.done.outputs.iter().zip(&ran.files) {
-                let to = format!("/tmp/look/out-{}", file.file_name().unwrap().to_str().unwrap());
-                std::fs::copy(file, &to).unwrap();
-                println!("{to}: {made:?}");
-            },
+            Ok(ran) => {
+                for (made, file) in ran.done.outputs.iter().zip(&ran.files) {
+                    let to = format!("/tmp/look/out-{}", file.file_name().unwrap().to_str().unwrap());
+                    std::fs::copy(file, &to).unwrap();
+                    println!("{to}: {made:?}");
+                }
+            }
             Err(failure) => println!("{line}: {failure} {:?}", failure.source),
         }
     }

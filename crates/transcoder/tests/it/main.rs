@@ -6,6 +6,6 @@ mod containers;
 mod damage;
 mod endings;
 mod ladder;
+mod look;
 mod pictures;
 mod sound;
-mod look;

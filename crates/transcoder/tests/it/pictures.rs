@@ -43,7 +43,7 @@ fn each_kind_of_picture_becomes_three_widths_of_webp() {
         ("gray.jpg", "image/jpeg", "-vf format=gray -q:v 2"),
         ("still.webp", "image/webp", "-quality 90"),
         ("still.gif", "image/gif", ""),
-        ("still.tiff", "image/tiff", ""),
+        ("still.tiff", "image/tiff", "-pix_fmt rgb24"),
         ("still.avif", "image/avif", "-c:v libaom-av1 -cpu-used 8 -still-picture 1"),
     ] {
         // the gray one filters itself

@@ -78,7 +78,7 @@ fn rung(output: u8, video: &VideoInfo, short_side: u32, bitrate_kbps: u32) -> St
         " rungs. ! queue max-size-buffers=4 max-size-bytes=0 max-size-time=0 \
          ! videoscale method=lanczos add-borders=false ! video/x-raw,width={width},height={height},pixel-aspect-ratio=1/1 \
          ! x264enc name=encoder{output} speed-preset=veryfast bitrate={bitrate_kbps} vbv-buf-capacity=2000 \
-           option-string=keyint=infinite:scenecut=0:open-gop=0 \
+           key-int-max=1073741824 option-string=scenecut=0:open-gop=0 \
          ! video/x-h264,profile=high ! h264parse name=encoded{output} ! {}",
         fragments::tail(output)
     )
@@ -97,10 +97,14 @@ pub fn encode(
 ) -> Result<Counts, Failed> {
     let outputs = Outputs::new(context, ending);
     for (index, _) in context.outputs() {
-        outputs.watch_encoded(&pad(&pipeline::element(pipeline, &format!("encoded{index}"))?, "src")?, index);
+        let encoded = pad(&pipeline::element(pipeline, &format!("encoded{index}"))?, "src")?;
+        outputs.watch_encoded(&encoded, index);
+        drop_tags(&encoded);
         fragments::send(pipeline, index, context, &outputs)?;
         if let Some(encoder) = pipeline.by_name(&format!("encoder{index}")) {
             drop_wishes_for_keyframes(&pad(&encoder, "src")?);
+            let dbg = pad(&encoder, "sink")?;
+            dbg.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| { if let Some(gst::PadProbeData::Event(event)) = &info.data { eprintln!("enc {event:?}"); } gst::PadProbeReturn::Ok });
         }
     }
     let tally = tracks::decode(pipeline, context, ending, heads)?;
@@ -123,14 +127,23 @@ fn place_keyframes(shared: &gst::Pad) {
             let wish = gst_video::DownstreamForceKeyUnitEvent::builder().running_time(now).all_headers(true).build();
             // Refused only where a branch has ended, and then the frame behind it is refused as well.
             let _taken: bool = pad.push_event(wish);
+            eprintln!("wish {now} {_taken}");
             *next = now + KEYFRAME_INTERVAL - gst::ClockTime::from_nseconds(now.nseconds() % KEYFRAME_INTERVAL.nseconds());
         }
     });
 }
 
+/// The muxer would write what it is told: a title, a place, and the turn of a picture that was already turned.
+fn drop_tags(encoded: &gst::Pad) {
+    let _probe = encoded.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| match &info.data {
+        Some(gst::PadProbeData::Event(event)) if event.type_() == gst::EventType::Tag => gst::PadProbeReturn::Handled,
+        _ => gst::PadProbeReturn::Ok,
+    });
+}
+
 fn drop_wishes_for_keyframes(encoded: &gst::Pad) {
     let _probe = encoded.add_probe(gst::PadProbeType::EVENT_UPSTREAM, |_, info| match &info.data {
-        Some(gst::PadProbeData::Event(event)) if gst_video::ForceKeyUnitEvent::is(event) => gst::PadProbeReturn::Drop,
+        Some(gst::PadProbeData::Event(event)) if gst_video::ForceKeyUnitEvent::is(event) => gst::PadProbeReturn::Handled,
         _ => gst::PadProbeReturn::Ok,
     });
 }

@@ -39,12 +39,13 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
 
     let bytes = context.source.whole(limits::max_bytes(Kind::Image))?;
     vips::start()?;
-    let header = look(&Picture::open(&bytes)?);
-    let pixels = u64::from(header.width) * u64::from(header.height);
+    let header = Picture::open(&bytes)?;
+    let (width, height) = header.size();
+    let pixels = u64::from(width) * u64::from(height);
     if pixels > context.job.limits.pixels {
         return Err(Failed::new(FailureCode::TooLarge, format!("{pixels} pixels, and the limit is {}", context.job.limits.pixels)));
     }
-    let whole = Picture::thumbnail(&bytes, widest)?;
+    let whole = header.thumbnail(&bytes, widest)?;
     let mut outputs = vec![OutputCounts::default(); context.job.outputs.len()];
     for (index, width, quality) in wanted {
         let picture = whole.smaller(width)?;
