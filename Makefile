@@ -38,4 +38,4 @@ fix: setup ## Mend what can be mended by itself
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
 generated: build ## Rewrite the SQL cache
-	$(BIN)/media-devstack run -- deploy/sqlx-cache .sqlx
+	$(BIN)/media-devstack run --database -- deploy/sqlx-cache .sqlx

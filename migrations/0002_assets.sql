@@ -23,6 +23,7 @@ CREATE TABLE media.assets (
   etag bigint NOT NULL DEFAULT 1,
   last_sequence bigint NOT NULL DEFAULT 0,
   priority smallint NOT NULL DEFAULT 1,
+  asked_profiles text[],
   declared_mime text,
   declared_sha256 char(64),
   failure_reason text,
@@ -44,6 +45,7 @@ CREATE INDEX assets_page ON media.assets (tenant_id, created_at DESC, id DESC);
 COMMENT ON COLUMN media.assets.etag IS 'Version that state and a caller''s edits raise; nothing else does.';
 COMMENT ON COLUMN media.assets.last_sequence IS 'Number of the last event of this asset; events are numbered 1, 2, 3 under this row''s lock.';
 COMMENT ON COLUMN media.assets.priority IS '0 interactive, 1 normal, 2 backfill; smaller is worked on first.';
+COMMENT ON COLUMN media.assets.asked_profiles IS 'The profiles that the uploader asked for, beside the required ones; NULL: all that apply.';
 COMMENT ON COLUMN media.assets.declared_mime IS 'What the uploader said; mime is what the scanner saw.';
 COMMENT ON COLUMN media.assets.declared_sha256 IS 'What the uploader said; sha256 is what the scanner computed.';
 COMMENT ON COLUMN media.assets.scan_verdict IS 'partial: nothing was found, and not every byte was looked at. Never shown as clean.';

@@ -29,7 +29,7 @@ GRANT SELECT, UPDATE ON media.transcode_jobs TO media_api, media_scanner, media_
 GRANT SELECT, INSERT, UPDATE ON media.transcode_jobs TO media_transcoder;
 GRANT SELECT, INSERT, UPDATE ON media.work TO media_api, media_scanner, media_transcoder, media_captioner;
 GRANT SELECT, UPDATE ON media.work TO media_janitor;
-GRANT SELECT, INSERT, DELETE ON media.output_uploads TO media_transcoder;
+GRANT SELECT, INSERT, DELETE ON media.output_uploads TO media_transcoder, media_captioner;
 GRANT SELECT, DELETE ON media.output_uploads TO media_janitor;
 GRANT SELECT, INSERT ON media.dead_letters TO media_scanner, media_transcoder, media_captioner, media_janitor;
 GRANT SELECT, INSERT, UPDATE ON media.uploads TO media_api;

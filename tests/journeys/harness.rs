@@ -5,6 +5,7 @@
 pub mod caller;
 pub mod consumer;
 pub mod samples;
+pub mod store_proxy;
 pub mod world;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 pub use caller::Caller;
 pub use consumer::Consumer;
+pub use store_proxy::{Moment, StoreProxy};
 pub use world::World;
 
 /// Asks until `ask` gives something, for as long as `limit`; then says what it saw last.

@@ -3,10 +3,18 @@
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod houses;
+#[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod made;
 #[cfg(test)]
 mod pass_through;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 mod storage;
+#[cfg(test)]
+mod traces;

@@ -2,6 +2,7 @@
 //!
 //! Every call here is made as the login role of the binary that makes it, so that a missing privilege shows.
 
+mod abandoned_calls;
 mod assets;
 mod blobs;
 mod claims;

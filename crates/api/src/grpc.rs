@@ -40,6 +40,8 @@ pub struct Api {
     /// Where players reach the door.
     pub public_url: Url,
     pub watchers: Arc<Watchers>,
+    /// What can be made of an original.
+    pub profiles: media_domain::Profiles,
 }
 
 impl Api {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use media_blobs::{BlobError, Blobs, LanguageTag, keys};
+use media_blobs::{BlobError, Blobs, LanguageTag, UploadHandle, keys};
 use media_captions::{Reading, write_vtt};
 use media_domain::{
     AiArtifactId, BlobName, CaptionTrackId, Reason, TranscriptId,
@@ -15,7 +15,7 @@ use media_domain::{
 };
 use media_runtime::trace_context;
 use media_storage::{
-    Database, StorageError, TenantTx, ai_artifacts::NewAiArtifact, caption_tracks::NewCaptionTrack, transcripts::NewTranscript, work::Lease,
+    Database, StorageError, TenantTx, ai_artifacts::NewAiArtifact, caption_tracks::NewCaptionTrack, output_uploads::OutputUpload, transcripts::NewTranscript, work::Lease,
 };
 use media_worker::{JobError, Progress, Work};
 use time::OffsetDateTime;
@@ -52,6 +52,7 @@ impl Work for Captioner {
     type Outcome = Heard;
 
     async fn run(&self, lease: &Lease, progress: &Progress, stop: &CancellationToken) -> Result<Heard, JobError> {
+        self.clear_earlier_attempts(lease).await?;
         let variant = self.speech_variant(lease).await?;
         let heard = self.listen(&variant.blob, variant.size_bytes, progress, stop).await?;
         let provenance = self.provenance();
@@ -66,7 +67,13 @@ impl Work for Captioner {
                 provenance: provenance.clone(),
             },
             track,
-            artifact: NewAiArtifact { id: AiArtifactId::generate(), kind: ARTIFACT_KIND, source: lease.asset, cost_micro_usd: 0, provenance },
+            artifact: NewAiArtifact {
+                id: AiArtifactId::generate(),
+                kind: ARTIFACT_KIND,
+                source: lease.asset,
+                cost_micro_usd: 0,
+                provenance,
+            },
         })
     }
 
@@ -77,6 +84,7 @@ impl Work for Captioner {
         tx.outbox().event(&Event::TranscriptCreated(told)).await?;
         if let Some(track) = &heard.track {
             tx.caption_tracks().insert(track).await?;
+            tx.output_uploads().forget(lease.work).await?;
             let told = CaptionCreated { asset_id, caption_track_id: track.id, language: track.language.clone(), source: "ai".to_owned() };
             tx.outbox().event(&Event::CaptionCreated(told)).await?;
         }
@@ -113,14 +121,39 @@ impl Captioner {
         }
     }
 
-    /// Puts the captions where no version has been before.
+    /// Removes what attempts before this one left in the bucket. No row names it: only a commit would have.
+    async fn clear_earlier_attempts(&self, lease: &Lease) -> Result<(), JobError> {
+        let mut tx = self.database.in_tenant(lease.tenant, "captioner.earlier").await?;
+        let earlier = tx.output_uploads().of_earlier_attempts(lease).await?;
+        drop(tx);
+        if earlier.is_empty() {
+            return Ok(());
+        }
+        for OutputUpload { blob, s3_upload_id } in earlier {
+            // First the upload: after that it cannot become an object any more.
+            self.blobs.abort(&UploadHandle { blob: blob.clone(), upload_id: s3_upload_id }).await.map_err(store)?;
+            self.blobs.delete(&blob).await.map_err(store)?;
+        }
+        let mut tx = self.database.in_tenant(lease.tenant, "captioner.earlier").await?;
+        tx.output_uploads().forget_earlier_attempts(lease.work, lease.attempt).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Puts the captions where no version has been before. The upload id is written down first, so that a later attempt can clear
+    /// them away if this one does not come to its commit.
     async fn store_track(&self, lease: &Lease, heard: &Transcript, provenance: Provenance) -> Result<NewCaptionTrack, JobError> {
         let id = CaptionTrackId::generate();
         let language: LanguageTag = heard.language.parse().map_err(internal)?;
         let blob = self.blobs.in_bucket(&keys::caption(lease.tenant, lease.asset, &language, id));
         let text = write_vtt(&heard.cues(&Reading::default()));
         let size_bytes = text.len() as u64;
-        self.blobs.put_small(&blob, text.into(), VTT).await.map_err(store)?;
+        let upload = self.blobs.create(&blob, VTT).await.map_err(store)?;
+        let mut tx = self.database.in_tenant(lease.tenant, "captioner.open_upload").await?;
+        let written = OutputUpload { blob: blob.clone(), s3_upload_id: upload.upload_id.clone() };
+        tx.output_uploads().insert(lease, &self.speech, &written).await?;
+        tx.commit().await?;
+        let part = self.blobs.upload_part(&upload, 1, text.into()).await.map_err(store)?;
+        self.blobs.complete(&upload, &[part]).await.map_err(store)?;
         Ok(NewCaptionTrack { id, asset: lease.asset, language: heard.language.clone(), blob, size_bytes, provenance })
     }
 
@@ -154,15 +187,21 @@ fn refusal(error: ListenError<BlobError>) -> JobError {
     match error {
         ListenError::Read(error) => store(error),
         ListenError::Recognize(RecognizeError::Cancelled) => JobError::Stopped,
-        ListenError::Recognize(RecognizeError::UnsupportedLanguage { asked, model }) => {
-            JobError::Permanent { reason: Reason::LanguageUnsupported, detail: format!("the model {model} does not know the language {asked}") }
-        }
+        ListenError::Recognize(RecognizeError::UnsupportedLanguage { asked, model }) => JobError::Permanent {
+            reason: Reason::LanguageUnsupported,
+            detail: format!("the model {model} does not know the language {asked}"),
+        },
         error => internal(error),
     }
 }
 
 fn store(error: BlobError) -> JobError {
-    if error.is_transient() { JobError::Unavailable(error.into()) } else { internal(error) }
+    match error {
+        // Another attempt aborted our upload: it holds the lease.
+        BlobError::UploadGone => JobError::LeaseLost,
+        error if error.is_transient() => JobError::Unavailable(error.into()),
+        error => internal(error),
+    }
 }
 
 fn internal(error: impl std::error::Error + Send + Sync + 'static) -> JobError {

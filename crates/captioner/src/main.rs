@@ -28,7 +28,8 @@ fn main() -> ExitCode {
         let listener = Listener::new(Arc::new(Whisper::load(&whisper)?), Arc::new(Silero::load(&voice)?));
         let database = Database::connect(&database, NAME)?;
         let broker = Broker::connect(&amqp, NAME).await?;
-        let captioner = Captioner { database: database.clone(), blobs: Blobs::connect(&s3)?, listener, speech: SPEECH.to_owned().try_into()? };
+        let captioner =
+            Captioner { database: database.clone(), blobs: Blobs::connect(&s3)?, listener, speech: SPEECH.to_owned().try_into()? };
         media_worker::run(&cx, worker, database, broker, captioner).await
     })
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::given::cache_folder;
+use crate::ports::Ports;
 use crate::supervise::{Farewell, watched};
 use crate::{Binary, DevstackError, Isolated, Service};
 
@@ -32,6 +33,7 @@ pub struct Fleet {
     /// Laid over the settings of every binary.
     settings: BTreeMap<String, String>,
     started: u32,
+    ports: FleetPorts,
 }
 
 impl Fleet {
@@ -39,7 +41,8 @@ impl Fleet {
     /// `System` if there is no folder or no port to be had.
     pub fn new(isolated: Isolated) -> Result<Self, DevstackError> {
         let folder = tempfile::Builder::new().prefix("media-fleet-").tempdir().map_err(DevstackError::system("making a temporary folder"))?;
-        Ok(Self { isolated, folder, grpc: free_port()?, http: free_port()?, settings: BTreeMap::new(), started: 0 })
+        let mut ports = FleetPorts::default();
+        Ok(Self { isolated, folder, grpc: ports.next()?, http: ports.next()?, settings: BTreeMap::new(), started: 0, ports })
     }
 
     pub fn isolated(&self) -> &Isolated {
@@ -77,7 +80,7 @@ impl Fleet {
     /// `NotInstalled` if it was not built.
     pub fn launch(&mut self, binary: Binary, settings: &[(&str, &str)]) -> Result<Service, DevstackError> {
         let program = program(binary.name())?;
-        let admin = free_port()?;
+        let admin = self.ports.next()?;
         self.started += 1;
         let log = self.folder.path().join(format!("{}-{}.log", binary.name(), self.started));
         let output = File::create(&log).map_err(DevstackError::system("making a log"))?;
@@ -169,8 +172,22 @@ fn speech_model() -> Result<PathBuf, DevstackError> {
     Ok(cache_folder()?.join("models/ggml-tiny.en.bin"))
 }
 
-/// Free at this moment, and from a range that the kernel hands out in turn: nobody is given it again soon.
-fn free_port() -> Result<SocketAddr, DevstackError> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(DevstackError::system("looking for a free port"))?;
-    listener.local_addr().map_err(DevstackError::system("looking for a free port"))
+/// Ports that nobody else takes between our choice and the service's start: the kernel gives none of them to an outgoing connection.
+#[derive(Default, Debug)]
+struct FleetPorts {
+    blocks: Vec<Ports>,
+    used: u16,
+}
+
+impl FleetPorts {
+    fn next(&mut self) -> Result<SocketAddr, DevstackError> {
+        if self.blocks.last().and_then(|block| block.nth(self.used)).is_none() {
+            self.blocks.push(Ports::claim().map_err(DevstackError::system("choosing ports"))?);
+            self.used = 0;
+        }
+        let port = self.blocks.last().and_then(|block| block.nth(self.used));
+        self.used += 1;
+        let none = || DevstackError::system("choosing ports")(std::io::ErrorKind::AddrInUse.into());
+        Ok((Ipv4Addr::LOCALHOST, port.ok_or_else(none)?).into())
+    }
 }

@@ -47,6 +47,9 @@ enum Verb {
     },
     /// Start the servers, run COMMAND with their addresses in its environment, and end with its exit code.
     Run {
+        /// Make a migrated database and give its superuser's URL to COMMAND as DATABASE_URL.
+        #[arg(long)]
+        database: bool,
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
@@ -56,13 +59,8 @@ enum Verb {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // The demo says itself what it does.
-    let level = if matches!(arguments.verb, Verb::Demo { .. }) { Level::WARN } else { Level::INFO };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+    let level = if matches!(arguments.verb, Verb::Demo { .. }) { Level::ERROR } else { Level::INFO };
+    tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false).init();
     match open(arguments).await {
         Ok(code) => code,
         Err(error) => {
@@ -80,6 +78,6 @@ async fn open(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.verb {
         Verb::Up { dir, env_file } => up::up(StackOptions { folder: dir, ..options }, env_file).await,
         Verb::Demo { file, once } => Box::pin(demo::demo(options, file, once)).await,
-        Verb::Run { command } => run::run(options, &command).await,
+        Verb::Run { database, command } => run::run(options, database, &command).await,
     }
 }

@@ -30,6 +30,7 @@ pub(crate) enum Port {
 }
 
 /// A block of neighbouring ports, claimed by listening on its first for as long as this lives.
+#[derive(Debug)]
 pub(crate) struct Ports {
     base: u16,
     _claim: TcpListener,
@@ -50,6 +51,11 @@ impl Ports {
 
     pub(crate) fn of(&self, port: Port) -> u16 {
         self.base + port as u16
+    }
+
+    /// The block's ports after the claim's, from 0; `None` beyond its end.
+    pub(crate) fn nth(&self, nth: u16) -> Option<u16> {
+        (nth < BLOCK_LEN - 1).then_some(self.base + 1 + nth)
     }
 }
 
@@ -74,5 +80,8 @@ mod tests {
     #[test]
     fn every_port_lies_within_its_block() {
         assert!((Port::VolumeGrpc as u16) < BLOCK_LEN);
+        let claim = Ports::claim().unwrap();
+        let ports: Vec<u16> = (0..).map_while(|nth| claim.nth(nth)).collect();
+        assert_eq!(ports, (claim.base + 1..claim.base + BLOCK_LEN).collect::<Vec<_>>());
     }
 }

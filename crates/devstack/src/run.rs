@@ -5,12 +5,12 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 
 use anyhow::{Context, anyhow};
-use media_devstack::{Stack, StackOptions};
+use media_devstack::{DatabaseRole, Stack, StackOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
-pub async fn run(options: StackOptions, command: &[OsString]) -> anyhow::Result<ExitCode> {
+pub async fn run(options: StackOptions, database: bool, command: &[OsString]) -> anyhow::Result<ExitCode> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let stack = tokio::select! {
@@ -19,9 +19,11 @@ pub async fn run(options: StackOptions, command: &[OsString]) -> anyhow::Result<
         _ = terminated.recv() => return Ok(ExitCode::from(143)),
     };
     let (program, arguments) = command.split_first().ok_or_else(|| anyhow!("no command was given"))?;
+    let database = if database { Some(stack.describe().isolated("run").await?.database_url(DatabaseRole::Superuser)) } else { None };
     let mut child = Command::new(program)
         .args(arguments)
         .envs(stack.describe().as_env()?)
+        .envs(database.map(|url| ("DATABASE_URL", url.to_string())))
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("cannot start {}", program.display()))?;

@@ -5,7 +5,10 @@
 
 use serde::Serialize;
 
-use crate::{AiArtifactId, AssetId, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TranscriptId, VariantId, profile::ProfileName, reason::Verdict};
+use crate::{
+    AiArtifactId, AssetId, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TranscriptId, VariantId, profile::ProfileName,
+    reason::Verdict,
+};
 
 /// A fact about one aggregate. Every type here has an asset for its aggregate.
 #[derive(Clone, Debug, Serialize)]

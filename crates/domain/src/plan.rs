@@ -45,11 +45,11 @@ impl Refused {
     }
 }
 
-/// Decides what is made of a file.
+/// Decides what is made of a file: what applies, and of that what is required or was `asked` for; `None` asks for all.
 ///
 /// # Errors
 /// [`Refused`] where the file is not what its kind needs (a video without a picture), or is over a limit.
-pub fn plan(kind: Kind, info: &MediaInfo, profiles: &Profiles) -> Result<Plan, Refused> {
+pub fn plan(kind: Kind, info: &MediaInfo, profiles: &Profiles, asked: Option<&[ProfileName]>) -> Result<Plan, Refused> {
     check(kind, info)?;
     let of_kind = profiles.of_kind(kind);
     let mut plan = Plan::default();
@@ -59,6 +59,10 @@ pub fn plan(kind: Kind, info: &MediaInfo, profiles: &Profiles) -> Result<Plan, R
             continue;
         }
         let job = PlannedJob { profile: profile.name.clone(), required: is_required(profile, &of_kind) };
+        if !job.required && asked.is_some_and(|asked| !asked.contains(&job.profile)) {
+            plan.skipped.push((job.profile, "it was not asked for"));
+            continue;
+        }
         match plan.groups.iter_mut().find(|planned| planned.group == profile.group) {
             Some(planned) => planned.jobs.push(job),
             None => plan.groups.push(PlannedGroup { group: profile.group, jobs: vec![job] }),
@@ -124,7 +128,9 @@ fn is_required(profile: &Profile, all: &[&Profile]) -> bool {
 
 /// Whether this is the last, that is the smallest, of those in its group that are required by being lowest.
 fn is_lowest(profile: &Profile, all: &[&Profile]) -> bool {
-    all.iter().rfind(|other| other.group == profile.group && other.required == Required::Lowest).is_some_and(|last| last.name == profile.name)
+    all.iter()
+        .rfind(|other| other.group == profile.group && other.required == Required::Lowest)
+        .is_some_and(|last| last.name == profile.name)
 }
 
 #[cfg(test)]
@@ -142,7 +148,7 @@ mod tests {
     }
 
     fn made(kind: Kind, info: &MediaInfo) -> Vec<String> {
-        let plan = plan(kind, info, &Profiles::built_in().unwrap()).unwrap();
+        let plan = plan(kind, info, &Profiles::built_in().unwrap(), None).unwrap();
         plan.groups.iter().flat_map(|g| &g.jobs).map(|j| format!("{}{}", j.profile, if j.required { "!" } else { "" })).collect()
     }
 
@@ -164,9 +170,12 @@ mod tests {
 
     #[test]
     fn what_is_skipped_is_said_with_its_reason() {
-        let plan = plan(Kind::Video, &video(640, 360, false), &Profiles::built_in().unwrap()).unwrap();
+        let plan = plan(Kind::Video, &video(640, 360, false), &Profiles::built_in().unwrap(), None).unwrap();
         let skipped: Vec<_> = plan.skipped.iter().map(|(name, why)| format!("{name}: {why}")).collect();
-        assert_eq!(skipped, ["speech: the file has no audio track", "h264-720p: the source is smaller", "aac-128k: the file has no audio track"]);
+        assert_eq!(
+            skipped,
+            ["speech: the file has no audio track", "h264-720p: the source is smaller", "aac-128k: the file has no audio track"]
+        );
     }
 
     #[test]
@@ -178,16 +187,25 @@ mod tests {
     #[test]
     fn a_video_without_a_picture_track_and_a_huge_picture_are_refused_with_the_limit() {
         let profiles = Profiles::built_in().unwrap();
-        assert_eq!(plan(Kind::Video, &MediaInfo::default(), &profiles).unwrap_err().reason, Reason::Unsupported);
+        assert_eq!(plan(Kind::Video, &MediaInfo::default(), &profiles, None).unwrap_err().reason, Reason::Unsupported);
         let huge = MediaInfo { picture: Some(PictureInfo { width: 100_000, height: 100_000, frames: 1 }), ..MediaInfo::default() };
-        let refused = plan(Kind::Image, &huge, &profiles).unwrap_err();
+        let refused = plan(Kind::Image, &huge, &profiles, None).unwrap_err();
         assert_eq!(refused.reason, Reason::PixelsExceedLimit);
         assert!(refused.detail.contains("100000000"), "{}", refused.detail);
     }
 
     #[test]
+    fn what_was_not_asked_for_is_skipped_unless_it_is_required() {
+        let asked = ["h264-720p".to_owned().try_into().unwrap()];
+        let plan = plan(Kind::Video, &video(1280, 720, true), &Profiles::built_in().unwrap(), Some(&asked)).unwrap();
+        let made: Vec<_> = plan.groups.iter().flat_map(|group| &group.jobs).map(|job| job.profile.as_str()).collect();
+        assert_eq!(made, ["poster", "h264-720p", "h264-360p", "aac-128k"]);
+        assert_eq!(plan.skipped, [("speech".to_owned().try_into().unwrap(), "it was not asked for")]);
+    }
+
+    #[test]
     fn thirteen_hours_are_too_long() {
         let long = MediaInfo { duration_ms: Some(13 * 3_600_000), ..video(1280, 720, true) };
-        assert_eq!(plan(Kind::Video, &long, &Profiles::built_in().unwrap()).unwrap_err().reason, Reason::DurationExceedsLimit);
+        assert_eq!(plan(Kind::Video, &long, &Profiles::built_in().unwrap(), None).unwrap_err().reason, Reason::DurationExceedsLimit);
     }
 }

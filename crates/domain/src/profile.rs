@@ -145,7 +145,8 @@ impl Profiles {
         let file: File = toml::from_str(text).map_err(|error| BadProfiles::Syntax(error.to_string()))?;
         for (index, profile) in file.profile.iter().enumerate() {
             for earlier in &file.profile[..index] {
-                if let Some(kind) = profile.kinds.iter().find(|kind| earlier.kinds.contains(kind)).filter(|_| earlier.name == profile.name) {
+                if let Some(kind) = profile.kinds.iter().find(|kind| earlier.kinds.contains(kind)).filter(|_| earlier.name == profile.name)
+                {
                     return Err(BadProfiles::Twice { name: profile.name.clone(), kind: *kind });
                 }
             }

@@ -22,7 +22,10 @@ impl Settings for RelayConfig {
             problems.push(Problem::new("drain.batch", "must be between 1 and 10000"));
         }
         if self.amqp.publish_timeout.as_secs() > 20 {
-            problems.push(Problem::new("amqp.publish_timeout", "must be at most 20s: a transaction waits for it, and the database ends one that is idle for 30s"));
+            problems.push(Problem::new(
+                "amqp.publish_timeout",
+                "must be at most 20s: a transaction waits for it, and the database ends one that is idle for 30s",
+            ));
         }
         problems
     }

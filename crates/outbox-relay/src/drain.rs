@@ -96,7 +96,9 @@ impl Relay {
         if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
             match error {
                 PublishError::Unroutable | PublishError::Malformed(_) => error!(error = %error, "a message cannot be published as it is"),
-                error => warn!(error = %error, confirmed = confirmed.len(), of = batch.rows.len(), "not all was confirmed; the rest is tried again"),
+                error => {
+                    warn!(error = %error, confirmed = confirmed.len(), of = batch.rows.len(), "not all was confirmed; the rest is tried again")
+                }
             }
         }
         batch.settle(&confirmed).await?;
@@ -126,7 +128,9 @@ fn outbound(row: &OutboxRow) -> (Span, Outbound) {
     }
     let traceparent = trace_context::traceparent_of(&span).or_else(|| row.traceparent.clone());
     let message = match (row.kind, command(&row.routing_key)) {
-        (OutboxKind::Command, Some((queue, delay))) => Outbound::Command(OutboundCommand { id: row.id, queue, delay, traceparent, body: row.data.clone() }),
+        (OutboxKind::Command, Some((queue, delay))) => {
+            Outbound::Command(OutboundCommand { id: row.id, queue, delay, traceparent, body: row.data.clone() })
+        }
         (kind, _) => Outbound::Event(OutboundEvent {
             id: row.id,
             event_type: row.message_type.clone(),

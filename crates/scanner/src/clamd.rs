@@ -36,7 +36,9 @@ pub enum Answer {
     NothingFound,
     /// A limit of clamd's was hit: it did not look at everything.
     LimitHit,
-    Found { signature: String },
+    Found {
+        signature: String,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]

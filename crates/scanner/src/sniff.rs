@@ -6,10 +6,20 @@ use media_domain::Kind;
 pub const HEAD_BYTES: usize = 16 * 1024;
 
 const CONTAINERS: &[&str] = &[
-    "video/mp4", "video/x-m4v", "video/quicktime", "video/x-matroska", "video/webm", "video/x-msvideo", "video/mpeg", "video/mp2t", "audio/m4a", "application/ogg",
+    "video/mp4",
+    "video/x-m4v",
+    "video/quicktime",
+    "video/x-matroska",
+    "video/webm",
+    "video/x-msvideo",
+    "video/mpeg",
+    "video/mp2t",
+    "audio/m4a",
+    "application/ogg",
 ];
 const AUDIO: &[&str] = &["audio/mpeg", "audio/aac", "audio/x-flac", "audio/x-wav", "audio/ogg", "audio/opus"];
-const IMAGES: &[&str] = &["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/heif", "image/tiff", "image/jp2", "image/jxl"];
+const IMAGES: &[&str] =
+    &["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/heif", "image/tiff", "image/jp2", "image/jxl"];
 const DOCUMENTS: &[&str] = &[
     "application/pdf",
     "application/msword",
@@ -27,7 +37,10 @@ const SUBTITLES: &[&str] = &["text/vtt", "application/x-subrip"];
 
 /// The media type of a file by its first bytes; `None` if it is none that we know.
 pub fn media_type(head: &[u8]) -> Option<&'static str> {
-    text(head).or_else(|| transport_stream(head)).or_else(|| infer::get(head).map(|found| canonical(found.mime_type()))).or_else(|| iso_media(head))
+    text(head)
+        .or_else(|| transport_stream(head))
+        .or_else(|| infer::get(head).map(|found| canonical(found.mime_type())))
+        .or_else(|| iso_media(head))
 }
 
 /// Whether an asset of this kind may be a file of this type. A video's container may hold audio alone, which is an audio

@@ -48,24 +48,44 @@ impl Across {
     ///
     /// # Errors
     /// [`StorageError::Unavailable`] and the like: then the message must not be acknowledged.
-    pub async fn claim(&self, queue: Queue, owner: &str, lease: Duration, message: Option<EventId>) -> Result<Option<Claimed>, StorageError> {
+    pub async fn claim(
+        &self,
+        queue: Queue,
+        owner: &str,
+        lease: Duration,
+        message: Option<EventId>,
+    ) -> Result<Option<Claimed>, StorageError> {
         let (seconds, message) = (lease.as_secs_f64(), message.map(|id| id.as_uuid()));
         let row = match queue {
             Queue::Scan => {
-                sqlx::query_as!(ClaimedRow, r#"SELECT work_id AS "work_id!", tenant_id AS "tenant_id!", attempt AS "attempt!" FROM media.claim_scan($1, $2, $3)"#, owner, seconds, message)
-                    .fetch_optional(&self.pool)
-                    .await?
+                sqlx::query_as!(
+                    ClaimedRow,
+                    r#"SELECT work_id AS "work_id!", tenant_id AS "tenant_id!", attempt AS "attempt!" FROM media.claim_scan($1, $2, $3)"#,
+                    owner,
+                    seconds,
+                    message
+                )
+                .fetch_optional(&self.pool)
+                .await?
             }
-            Queue::Transcode => {
-                sqlx::query_as!(ClaimedRow, r#"SELECT work_id AS "work_id!", tenant_id AS "tenant_id!", attempt AS "attempt!" FROM media.claim_transcode($1, $2, $3)"#, owner, seconds, message)
-                    .fetch_optional(&self.pool)
-                    .await?
-            }
-            Queue::Caption => {
-                sqlx::query_as!(ClaimedRow, r#"SELECT work_id AS "work_id!", tenant_id AS "tenant_id!", attempt AS "attempt!" FROM media.claim_caption($1, $2, $3)"#, owner, seconds, message)
-                    .fetch_optional(&self.pool)
-                    .await?
-            }
+            Queue::Transcode => sqlx::query_as!(
+                ClaimedRow,
+                r#"SELECT work_id AS "work_id!", tenant_id AS "tenant_id!", attempt AS "attempt!" FROM media.claim_transcode($1, $2, $3)"#,
+                owner,
+                seconds,
+                message
+            )
+            .fetch_optional(&self.pool)
+            .await?,
+            Queue::Caption => sqlx::query_as!(
+                ClaimedRow,
+                r#"SELECT work_id AS "work_id!", tenant_id AS "tenant_id!", attempt AS "attempt!" FROM media.claim_caption($1, $2, $3)"#,
+                owner,
+                seconds,
+                message
+            )
+            .fetch_optional(&self.pool)
+            .await?,
         };
         Ok(row.map(Claimed::from))
     }
@@ -83,9 +103,13 @@ impl Across {
     /// # Errors
     /// [`StorageError::Unavailable`] and the like.
     pub async fn expired_leases(&self, limit: i32) -> Result<Vec<Claimed>, StorageError> {
-        let rows = sqlx::query_as!(ClaimedRow, r#"SELECT work_id AS "work_id!", tenant_id AS "tenant_id!", attempt AS "attempt!" FROM media.expired_leases($1)"#, limit)
-            .fetch_all(&self.pool)
-            .await?;
+        let rows = sqlx::query_as!(
+            ClaimedRow,
+            r#"SELECT work_id AS "work_id!", tenant_id AS "tenant_id!", attempt AS "attempt!" FROM media.expired_leases($1)"#,
+            limit
+        )
+        .fetch_all(&self.pool)
+        .await?;
         Ok(rows.into_iter().map(Claimed::from).collect())
     }
 
@@ -94,9 +118,12 @@ impl Across {
     /// # Errors
     /// [`StorageError::Unavailable`] and the like.
     pub async fn idle_queues(&self, idle: Duration) -> Result<Vec<(Queue, WorkId, TenantId)>, StorageError> {
-        let rows = sqlx::query!(r#"SELECT queue AS "queue!", work_id AS "work_id!", tenant_id AS "tenant_id!" FROM media.idle_queues($1)"#, idle.as_secs_f64())
-            .fetch_all(&self.pool)
-            .await?;
+        let rows = sqlx::query!(
+            r#"SELECT queue AS "queue!", work_id AS "work_id!", tenant_id AS "tenant_id!" FROM media.idle_queues($1)"#,
+            idle.as_secs_f64()
+        )
+        .fetch_all(&self.pool)
+        .await?;
         rows.into_iter().map(|row| Ok((queue(row.work_id, &row.queue)?, row.work_id.into(), TenantId(row.tenant_id)))).collect()
     }
 
@@ -112,7 +139,10 @@ impl Across {
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.into_iter().map(|row| UnfinishedUpload { upload: row.upload_id.into(), tenant: TenantId(row.tenant_id), asset: row.asset_id.into() }).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| UnfinishedUpload { upload: row.upload_id.into(), tenant: TenantId(row.tenant_id), asset: row.asset_id.into() })
+            .collect())
     }
 
     /// Objects that may be removed now.
@@ -120,9 +150,10 @@ impl Across {
     /// # Errors
     /// [`StorageError::Unavailable`] and the like.
     pub async fn doomed_blobs(&self, limit: i32) -> Result<Vec<(TenantId, BlobName)>, StorageError> {
-        let rows = sqlx::query!(r#"SELECT tenant_id AS "tenant_id!", bucket AS "bucket!", key AS "key!" FROM media.doomed_blobs($1)"#, limit)
-            .fetch_all(&self.pool)
-            .await?;
+        let rows =
+            sqlx::query!(r#"SELECT tenant_id AS "tenant_id!", bucket AS "bucket!", key AS "key!" FROM media.doomed_blobs($1)"#, limit)
+                .fetch_all(&self.pool)
+                .await?;
         Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), BlobName { bucket: row.bucket, key: row.key })).collect())
     }
 

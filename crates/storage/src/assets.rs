@@ -4,6 +4,7 @@ use media_domain::{
     AssetId, BlobName, Kind, MediaInfo, OwnerId, Reason, Source, Status, TenantId,
     asset::{IllegalTransition, RetentionClass},
     event::{AssetDeleted, AssetFailed, Event},
+    profile::ProfileName,
     provenance::Provenance,
     reason::Verdict,
 };
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use crate::{
     StorageError, TenantTx,
     error::{exactly_one, word},
+    give_up::profile_name,
 };
 
 const TABLE: &str = "assets";
@@ -45,6 +47,8 @@ pub struct Asset {
     pub deleted_at: Option<OffsetDateTime>,
     pub etag: i64,
     pub priority: i16,
+    /// The profiles that the uploader asked for; `None`: all that apply.
+    pub asked_profiles: Option<Vec<ProfileName>>,
     pub declared_mime: Option<String>,
     pub declared_sha256: Option<String>,
     pub failure_reason: Option<Reason>,
@@ -68,6 +72,8 @@ pub struct NewAsset {
     pub declared_mime: Option<String>,
     pub declared_sha256: Option<String>,
     pub priority: i16,
+    /// `None`: all that apply.
+    pub asked_profiles: Option<Vec<ProfileName>>,
     pub retention_class: RetentionClass,
     pub provenance: Option<Provenance>,
     pub traceparent: Option<String>,
@@ -117,6 +123,7 @@ struct AssetRow {
     deleted_at: Option<OffsetDateTime>,
     etag: i64,
     priority: i16,
+    asked_profiles: Option<Vec<String>>,
     declared_mime: Option<String>,
     declared_sha256: Option<String>,
     failure_reason: Option<String>,
@@ -153,6 +160,10 @@ impl TryFrom<AssetRow> for Asset {
             deleted_at: row.deleted_at,
             etag: row.etag,
             priority: row.priority,
+            asked_profiles: row
+                .asked_profiles
+                .map(|names| names.into_iter().map(|name| profile_name(TABLE, id, name)).collect())
+                .transpose()?,
             declared_mime: row.declared_mime,
             declared_sha256: row.declared_sha256,
             failure_reason: row.failure_reason.map(|text| word(TABLE, "failure_reason", id, &text)).transpose()?,
@@ -174,8 +185,8 @@ impl Assets<'_> {
         sqlx::query!(
             "-- assets.insert
             INSERT INTO media.assets (id, tenant_id, owner_user_id, kind, source, status, bucket, key, size_bytes,
-              original_filename, declared_mime, declared_sha256, priority, retention_class, ai_provenance, traceparent)
-            VALUES ($1, $2, $3, $4, $5, 'uploading', $6, $7, $8, $9, $10, $11::text::bpchar, $12, $13, $14, $15)",
+              original_filename, declared_mime, declared_sha256, priority, retention_class, ai_provenance, traceparent, asked_profiles)
+            VALUES ($1, $2, $3, $4, $5, 'uploading', $6, $7, $8, $9, $10, $11::text::bpchar, $12, $13, $14, $15, $16)",
             new.id.as_uuid(),
             self.0.tenant().0,
             new.owner.as_uuid(),
@@ -191,6 +202,7 @@ impl Assets<'_> {
             new.retention_class.as_str(),
             new.provenance.as_ref().map(Json) as _,
             new.traceparent,
+            new.asked_profiles.as_ref().map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>()) as _,
         )
         .execute(self.0.connection())
         .await?;
@@ -207,7 +219,7 @@ impl Assets<'_> {
             r#"-- assets.lookup
             SELECT id, tenant_id, owner_user_id, kind, source, status, mime, bucket, key, size_bytes, sha256, original_filename,
               width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
-              priority, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
+              priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
               media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent
             FROM media.assets WHERE id = $1"#,
             id.as_uuid(),
@@ -232,14 +244,19 @@ impl Assets<'_> {
     ///
     /// # Errors
     /// [`StorageError::BadRow`] if a row cannot be read.
-    pub async fn list(&mut self, filter: &AssetFilter, after: Option<(OffsetDateTime, AssetId)>, limit: u32) -> Result<Vec<Asset>, StorageError> {
+    pub async fn list(
+        &mut self,
+        filter: &AssetFilter,
+        after: Option<(OffsetDateTime, AssetId)>,
+        limit: u32,
+    ) -> Result<Vec<Asset>, StorageError> {
         let (after_time, after_id) = after.map_or((None, None), |(time, id)| (Some(time), Some(id.as_uuid())));
         let rows = sqlx::query_as!(
             AssetRow,
             r#"-- assets.list
             SELECT id, tenant_id, owner_user_id, kind, source, status, mime, bucket, key, size_bytes, sha256, original_filename,
               width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
-              priority, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
+              priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
               media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent
             FROM media.assets
             WHERE deleted_at IS NULL

@@ -55,9 +55,13 @@ impl Blobs<'_> {
     /// # Errors
     /// [`StorageError::Changed`] if it is not doomed.
     pub async fn erase(&mut self, blob: &BlobName) -> Result<(), StorageError> {
-        let done = sqlx::query!("-- blobs.erase\nDELETE FROM media.blobs WHERE bucket = $1 AND key = $2 AND doomed_at IS NOT NULL", blob.bucket, blob.key)
-            .execute(self.0.connection())
-            .await?;
+        let done = sqlx::query!(
+            "-- blobs.erase\nDELETE FROM media.blobs WHERE bucket = $1 AND key = $2 AND doomed_at IS NOT NULL",
+            blob.bucket,
+            blob.key
+        )
+        .execute(self.0.connection())
+        .await?;
         exactly_one(done.rows_affected(), StorageError::Changed { what: "blob" })
     }
 }

@@ -11,8 +11,8 @@ use sqlx::{
 
 use crate::{
     StorageError, across::Across, ai_artifacts::AiArtifacts, assets::Assets, blobs::Blobs, caption_tracks::CaptionTracks,
-    dead_letters::DeadLetters, outbox::Outbox, output_uploads::OutputUploads, transcode_jobs::TranscodeJobs,
-    transcripts::Transcripts, uploads::Uploads, variants::Variants, work::Work,
+    dead_letters::DeadLetters, outbox::Outbox, output_uploads::OutputUploads, transcode_jobs::TranscodeJobs, transcripts::Transcripts,
+    uploads::Uploads, variants::Variants, work::Work,
 };
 
 /// How to reach Postgres.
@@ -52,10 +52,7 @@ impl Database {
         let options = options
             .application_name(application)
             .options([("statement_timeout", STATEMENT_TIMEOUT), ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT)]);
-        let pool = PgPoolOptions::new()
-            .max_connections(config.max_connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_lazy_with(options);
+        let pool = PgPoolOptions::new().max_connections(config.max_connections).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options);
         Ok(Self { pool })
     }
 
@@ -66,8 +63,18 @@ impl Database {
     pub async fn in_tenant(&self, tenant: TenantId, name: &'static str) -> Result<TenantTx, StorageError> {
         // One round trip for both. A UUID has no character that SQL could misread.
         let begin = format!("BEGIN; SELECT set_config('app.tenant_id', '{}', true)", tenant.0.hyphenated());
-        let tx = self.pool.begin_with(AssertSqlSafe(begin)).await?;
+        let tx = self.begin(begin).await?;
         Ok(TenantTx { tx, tenant, name, traceparent: None, causation: None })
+    }
+
+    /// Begins a transaction, to its end also when the caller is dropped meanwhile: sqlx 0.9 knows of a transaction only once its
+    /// BEGIN was answered. Dropped before that, it would stay open on a connection of the pool, and what the next caller
+    /// does there without a transaction, such as a claim, would never be committed.
+    pub(crate) async fn begin(&self, statement: String) -> Result<Transaction<'static, Postgres>, StorageError> {
+        let pool = self.pool.clone();
+        let beginning = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(statement)).await });
+        // It is no more only where the runtime ends.
+        Ok(beginning.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
     }
 
     /// The acts that see across tenants: claim, drain, sweep.

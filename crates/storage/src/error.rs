@@ -26,7 +26,13 @@ pub enum StorageError {
     Changed { what: &'static str },
     /// A stored row cannot be read as what it should be.
     #[error("{table}.{column} of {id} cannot be read")]
-    BadRow { table: &'static str, column: &'static str, id: String, #[source] source: BoxError },
+    BadRow {
+        table: &'static str,
+        column: &'static str,
+        id: String,
+        #[source]
+        source: BoxError,
+    },
     /// The statement is wrong. A defect of ours.
     #[error("a statement was refused by the database")]
     Refused(#[source] sqlx::Error),
@@ -52,7 +58,9 @@ impl From<sqlx::Error> for StorageError {
             sqlx::Error::Database(database) => match database.code().as_deref() {
                 Some("40001" | "40P01" | "55P03") => StorageError::Contention(error),
                 Some("57014" | "25P03") => StorageError::Unavailable(error),
-                Some(code) if code.starts_with("53") || code.starts_with("57P") || code.starts_with("08") => StorageError::Unavailable(error),
+                Some(code) if code.starts_with("53") || code.starts_with("57P") || code.starts_with("08") => {
+                    StorageError::Unavailable(error)
+                }
                 _ => StorageError::Refused(error),
             },
             sqlx::Error::Io(_)
@@ -68,7 +76,12 @@ impl From<sqlx::Error> for StorageError {
 }
 
 /// Reads a stored word as the set that it belongs to.
-pub(crate) fn word<T: std::str::FromStr<Err = UnknownWord>>(table: &'static str, column: &'static str, id: uuid::Uuid, text: &str) -> Result<T, StorageError> {
+pub(crate) fn word<T: std::str::FromStr<Err = UnknownWord>>(
+    table: &'static str,
+    column: &'static str,
+    id: uuid::Uuid,
+    text: &str,
+) -> Result<T, StorageError> {
     text.parse().map_err(|error: UnknownWord| StorageError::bad_row(table, column, ulid::Ulid::from(id))(error.into()))
 }
 

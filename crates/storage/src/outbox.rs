@@ -119,18 +119,26 @@ impl Database {
     /// # Errors
     /// [`StorageError::Unavailable`] and the like.
     pub async fn outbox_batch(&self, part: i16, limit: i32) -> Result<Option<Batch>, StorageError> {
-        let mut tx = self.pool().begin().await?;
-        let locked = sqlx::query_scalar!(r#"-- outbox.batch
-            SELECT pg_try_advisory_xact_lock($1, $2) AS "locked!""#, LOCK_CLASS, i32::from(part))
-            .fetch_one(&mut *tx)
-            .await?;
+        let mut tx = self.begin("BEGIN".to_owned()).await?;
+        let locked = sqlx::query_scalar!(
+            r#"-- outbox.batch
+            SELECT pg_try_advisory_xact_lock($1, $2) AS "locked!""#,
+            LOCK_CLASS,
+            i32::from(part)
+        )
+        .fetch_one(&mut *tx)
+        .await?;
         if !locked {
             return Ok(None);
         }
-        let pending = sqlx::query!(r#"-- outbox.batch
-            SELECT seq AS "seq!", tenant_id AS "tenant_id!" FROM media.outbox_pending($1, $2)"#, part, limit)
-            .fetch_all(&mut *tx)
-            .await?;
+        let pending = sqlx::query!(
+            r#"-- outbox.batch
+            SELECT seq AS "seq!", tenant_id AS "tenant_id!" FROM media.outbox_pending($1, $2)"#,
+            part,
+            limit
+        )
+        .fetch_all(&mut *tx)
+        .await?;
         let mut by_tenant: BTreeMap<Uuid, Vec<i64>> = BTreeMap::new();
         for row in pending {
             by_tenant.entry(row.tenant_id).or_default().push(row.seq);

@@ -51,7 +51,10 @@ impl OutputUploads<'_> {
         )
         .fetch_all(self.0.connection())
         .await?;
-        Ok(rows.into_iter().map(|row| OutputUpload { blob: BlobName { bucket: row.bucket, key: row.key }, s3_upload_id: row.s3_upload_id }).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| OutputUpload { blob: BlobName { bucket: row.bucket, key: row.key }, s3_upload_id: row.s3_upload_id })
+            .collect())
     }
 
     /// All that is written down for a piece of work.
@@ -59,10 +62,16 @@ impl OutputUploads<'_> {
     /// # Errors
     /// [`StorageError::Unavailable`] and the like.
     pub async fn of_work(&mut self, work: WorkId) -> Result<Vec<OutputUpload>, StorageError> {
-        let rows = sqlx::query!("-- output_uploads.of_work\nSELECT bucket, key, s3_upload_id FROM media.output_uploads WHERE work_id = $1", work.as_uuid())
-            .fetch_all(self.0.connection())
-            .await?;
-        Ok(rows.into_iter().map(|row| OutputUpload { blob: BlobName { bucket: row.bucket, key: row.key }, s3_upload_id: row.s3_upload_id }).collect())
+        let rows = sqlx::query!(
+            "-- output_uploads.of_work\nSELECT bucket, key, s3_upload_id FROM media.output_uploads WHERE work_id = $1",
+            work.as_uuid()
+        )
+        .fetch_all(self.0.connection())
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| OutputUpload { blob: BlobName { bucket: row.bucket, key: row.key }, s3_upload_id: row.s3_upload_id })
+            .collect())
     }
 
     /// Forgets what earlier attempts opened, once it is aborted.
@@ -70,9 +79,13 @@ impl OutputUploads<'_> {
     /// # Errors
     /// [`StorageError::Unavailable`] and the like.
     pub async fn forget_earlier_attempts(&mut self, work: WorkId, attempt: i32) -> Result<(), StorageError> {
-        sqlx::query!("-- output_uploads.forget_earlier_attempts\nDELETE FROM media.output_uploads WHERE work_id = $1 AND attempt < $2", work.as_uuid(), attempt)
-            .execute(self.0.connection())
-            .await?;
+        sqlx::query!(
+            "-- output_uploads.forget_earlier_attempts\nDELETE FROM media.output_uploads WHERE work_id = $1 AND attempt < $2",
+            work.as_uuid(),
+            attempt
+        )
+        .execute(self.0.connection())
+        .await?;
         Ok(())
     }
 
@@ -81,7 +94,9 @@ impl OutputUploads<'_> {
     /// # Errors
     /// [`StorageError::Unavailable`] and the like.
     pub async fn forget(&mut self, work: WorkId) -> Result<(), StorageError> {
-        sqlx::query!("-- output_uploads.forget\nDELETE FROM media.output_uploads WHERE work_id = $1", work.as_uuid()).execute(self.0.connection()).await?;
+        sqlx::query!("-- output_uploads.forget\nDELETE FROM media.output_uploads WHERE work_id = $1", work.as_uuid())
+            .execute(self.0.connection())
+            .await?;
         Ok(())
     }
 }

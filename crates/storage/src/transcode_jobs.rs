@@ -72,7 +72,15 @@ impl TranscodeJobs<'_> {
         self.put(asset, None, profile, false, WorkState::Skipped, Some(why)).await
     }
 
-    async fn put(&mut self, asset: AssetId, work: Option<WorkId>, profile: &ProfileName, required: bool, state: WorkState, why: Option<&str>) -> Result<(), StorageError> {
+    async fn put(
+        &mut self,
+        asset: AssetId,
+        work: Option<WorkId>,
+        profile: &ProfileName,
+        required: bool,
+        state: WorkState,
+        why: Option<&str>,
+    ) -> Result<(), StorageError> {
         sqlx::query!(
             "-- transcode_jobs.put
             INSERT INTO media.transcode_jobs (id, tenant_id, asset_id, work_id, profile, required, status, error_message)
@@ -116,9 +124,12 @@ impl TranscodeJobs<'_> {
     /// # Errors
     /// [`StorageError::BadRow`] if a row cannot be read.
     pub async fn of_work(&mut self, work: WorkId) -> Result<Vec<ProfileName>, StorageError> {
-        let rows = sqlx::query!("-- transcode_jobs.of_work\nSELECT id, profile FROM media.transcode_jobs WHERE work_id = $1 ORDER BY id", work.as_uuid())
-            .fetch_all(self.0.connection())
-            .await?;
+        let rows = sqlx::query!(
+            "-- transcode_jobs.of_work\nSELECT id, profile FROM media.transcode_jobs WHERE work_id = $1 ORDER BY id",
+            work.as_uuid()
+        )
+        .fetch_all(self.0.connection())
+        .await?;
         rows.into_iter().map(|row| profile_name(TABLE, row.id, row.profile)).collect()
     }
 
@@ -192,9 +203,12 @@ impl TranscodeJobs<'_> {
     }
 
     pub(crate) async fn wait_again(&mut self, work: WorkId) -> Result<(), StorageError> {
-        sqlx::query!("-- transcode_jobs.wait_again\nUPDATE media.transcode_jobs SET status = 'waiting' WHERE work_id = $1 AND status = 'running'", work.as_uuid())
-            .execute(self.0.connection())
-            .await?;
+        sqlx::query!(
+            "-- transcode_jobs.wait_again\nUPDATE media.transcode_jobs SET status = 'waiting' WHERE work_id = $1 AND status = 'running'",
+            work.as_uuid()
+        )
+        .execute(self.0.connection())
+        .await?;
         Ok(())
     }
 

@@ -249,10 +249,11 @@ impl Work<'_> {
     /// # Errors
     /// [`StorageError::Missing`] if the row no longer waits.
     pub async fn wake(&mut self, work: WorkId, queue: Queue) -> Result<(), StorageError> {
-        let asset = sqlx::query_scalar!("-- work.wake\nSELECT asset_id FROM media.work WHERE id = $1 AND state = 'waiting'", work.as_uuid())
-            .fetch_optional(self.0.connection())
-            .await?
-            .ok_or(StorageError::Missing { what: "waiting work" })?;
+        let asset =
+            sqlx::query_scalar!("-- work.wake\nSELECT asset_id FROM media.work WHERE id = $1 AND state = 'waiting'", work.as_uuid())
+                .fetch_optional(self.0.connection())
+                .await?
+                .ok_or(StorageError::Missing { what: "waiting work" })?;
         self.0.outbox().command(queue, asset.into(), work, None).await
     }
 }

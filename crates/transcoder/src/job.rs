@@ -111,7 +111,7 @@ impl Transcoder {
         let source = Original { blobs: &self.blobs, blob: &asset.blob };
         let no_outputs: &mut [Upload] = &mut [];
         let done = run_child(&self.program, &job, &source, no_outputs, |_| (), stop).await.map_err(refusal)?;
-        let plan = plan(asset.kind, &done.info, &self.profiles)
+        let plan = plan(asset.kind, &done.info, &self.profiles, asset.asked_profiles.as_deref())
             .map_err(|refused| JobError::Permanent { reason: refused.reason, detail: refused.detail })?;
         Ok(Outcome::Probed { info: done.info, plan, priority: asset.priority })
     }
@@ -290,7 +290,8 @@ fn refusal(failure: ChildFailure) -> JobError {
                 FailureKind::Unsupported => permanent(Reason::Unsupported, "the file's type, codec or shape is not processed"),
                 FailureKind::Corrupt => permanent(Reason::Corrupt, "the file holds less than it promises, or cannot be read"),
                 FailureKind::TooLarge => permanent(Reason::PixelsExceedLimit, "the picture has more pixels than the limit"),
-                FailureKind::LimitHit => permanent(Reason::LimitHit, "a limit on memory, time or output was hit"),
+                // The kernel's kill for want of memory looks like anybody's: only one that comes every time is the file's fault.
+                FailureKind::LimitHit => JobError::Failed { reason: Reason::LimitHit, source: failure.into() },
                 FailureKind::TimedOut => JobError::Failed { reason: Reason::TimedOut, source: failure.into() },
                 _ => JobError::Failed { reason: Reason::Internal, source: failure.into() },
             }

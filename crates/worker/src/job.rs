@@ -114,7 +114,11 @@ async fn settle<W: Work>(shared: &Shared<W>, lease: &Lease, end: End<W::Outcome>
             error => warn!(error = chain(error), "the attempt failed"),
         }
     }
-    let tries = ExponentialBuilder::default().with_min_delay(Duration::from_millis(100)).with_max_delay(Duration::from_secs(2)).with_max_times(20).with_jitter();
+    let tries = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(2))
+        .with_max_times(20)
+        .with_jitter();
     let write = async || timeout(shared.config.lease, write(shared, lease, &end)).await.unwrap_or(Err(StorageError::LeaseLost));
     write.retry(tries).when(StorageError::is_transient).await
 }
@@ -148,9 +152,10 @@ async fn failed(tx: &mut TenantTx, lease: &Lease, error: &JobError) -> Result<()
     }
 }
 
-/// What an owner is told where the cause is ours.
+/// What an owner is told where the cause is, or may be, ours.
 fn said(reason: Reason) -> &'static str {
     match reason {
+        Reason::LimitHit => "a limit on memory, time or output was hit at every try",
         Reason::TimedOut => "processing took longer than its deadline, or stood still",
         _ => "processing failed for a reason of our own",
     }

@@ -112,7 +112,10 @@ impl WorkerConfig {
             problems.push(Problem::new("worker.permits", "must be at least 1"));
         }
         if self.heartbeat * 3 > self.lease {
-            problems.push(Problem::new("worker.heartbeat", "must be at most a third of worker.lease: one that is late must not lose the lease"));
+            problems.push(Problem::new(
+                "worker.heartbeat",
+                "must be at most a third of worker.lease: one that is late must not lose the lease",
+            ));
         }
         problems
     }

@@ -17,7 +17,12 @@ pub trait Work: Send + Sync + 'static {
 
     /// The long half. It holds no transaction. When `stop` is cancelled it ends soon and leaves nothing behind that a later
     /// attempt could not clear away; what it then returns is not committed.
-    fn run(&self, lease: &Lease, progress: &Progress, stop: &CancellationToken) -> impl Future<Output = Result<Self::Outcome, JobError>> + Send;
+    fn run(
+        &self,
+        lease: &Lease,
+        progress: &Progress,
+        stop: &CancellationToken,
+    ) -> impl Future<Output = Result<Self::Outcome, JobError>> + Send;
 
     /// The short half: it writes the outcome in the transaction that ends the lease, and awaits nothing but `tx`. It may be
     /// called again if the transaction failed.
@@ -39,7 +44,11 @@ pub enum JobError {
     Permanent { reason: Reason, detail: String },
     /// It went wrong and may go right: tried again with a delay, three times in all.
     #[error("the attempt failed: {reason}")]
-    Failed { reason: Reason, #[source] source: BoxError },
+    Failed {
+        reason: Reason,
+        #[source]
+        source: BoxError,
+    },
     /// A dependency is away. Tried again with a delay, for as long as it takes.
     #[error("a dependency is unavailable")]
     Unavailable(#[source] BoxError),

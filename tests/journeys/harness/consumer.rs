@@ -112,7 +112,8 @@ impl Consumer {
     }
 }
 
-fn read(delivery: &lapin::message::Delivery) -> Event {
+/// Reads a delivery as CONTRACT describes it.
+pub fn read(delivery: &lapin::message::Delivery) -> Event {
     let headers = delivery.properties.headers().as_ref().unwrap();
     let attribute = |name: &str| match headers.inner().get(format!("cloudEvents_{name}").as_str()) {
         Some(AMQPValue::LongString(text)) => Some(text.to_string()),

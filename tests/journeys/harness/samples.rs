@@ -13,6 +13,14 @@ pub fn subtitle() -> Vec<u8> {
     b"WEBVTT\n\n00:00:01.000 --> 00:00:02.500\nHello there.\n".to_vec()
 }
 
+/// A PDF of at least so many bytes: the signature, and a comment that fills it up.
+pub fn document(bytes: usize) -> Vec<u8> {
+    let mut file = b"%PDF-1.4\n%".to_vec();
+    file.resize(bytes.max(64), b'x');
+    file.extend_from_slice(b"\ntrailer <<>>\n%%EOF\n");
+    file
+}
+
 /// Moving picture with a tone: H.264 and AAC in an MP4 whose moov comes first.
 pub fn video(width: u32, height: u32, seconds: u32) -> Vec<u8> {
     let picture = format!("testsrc2=size={width}x{height}:rate=30:duration={seconds}");
@@ -50,7 +58,8 @@ pub fn on_disk(folder: &Path, name: &str, bytes: &[u8]) -> String {
     path.display().to_string()
 }
 
-fn run(command: &mut Command) -> Vec<u8> {
+/// Runs a program that makes a sample.
+pub fn run(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; `make setup` installs it"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout

@@ -61,7 +61,7 @@ async fn seed_table(
             ("tenant_id", ..) => json!(seeded.tenant),
             (_, Some((_, parent, key)), _) => seeded.rows[parent][key].clone(),
             (_, None, Some(word)) => json!(word),
-            (_, None, None) => value_of(table, column, marker),
+            (_, None, None) => value_of(table, &column.name, &column.base_type, marker),
         };
         full.insert(column.name.clone(), value);
     }
@@ -80,8 +80,11 @@ async fn seed_table(
     rows(superuser, &sql).await[0].get(0)
 }
 
-fn value_of(table: &str, column: &Column, marker: &str) -> Value {
-    match column.base_type.as_str() {
+fn value_of(table: &str, column: &str, base_type: &str, marker: &str) -> Value {
+    if let Some(of) = base_type.strip_suffix("[]") {
+        return json!([value_of(table, column, of, marker)]);
+    }
+    match base_type {
         "uuid" => json!(AssetId::generate().as_uuid()),
         "text" => json!(marker),
         "character(64)" => json!(format!("{marker:0<64}")),
@@ -90,7 +93,7 @@ fn value_of(table: &str, column: &Column, marker: &str) -> Value {
         // Long ago, so that whatever waits for a time has waited long enough.
         "timestamp with time zone" => json!("2001-01-01T00:00:00Z"),
         "jsonb" => json!({ "marker": marker }),
-        other => panic!("{table}.{} is of a type that seeds do not know yet: {other}", column.name),
+        other => panic!("{table}.{column} is of a type that seeds do not know yet: {other}"),
     }
 }
 

@@ -209,6 +209,7 @@ pub fn new_asset(kind: Kind) -> NewAsset {
         declared_mime: None,
         declared_sha256: None,
         priority: 1,
+        asked_profiles: None,
         retention_class: RetentionClass::Operational,
         provenance: None,
         traceparent: None,

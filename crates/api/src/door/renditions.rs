@@ -99,6 +99,7 @@ pub(crate) mod tests {
             deleted_at: None,
             etag: 1,
             priority: 1,
+            asked_profiles: None,
             declared_mime: None,
             declared_sha256: None,
             failure_reason: None,

@@ -1,9 +1,10 @@
 //! What an upload may be: reads a CreateUpload whole and names every field that is at fault, with its limit.
 
 use media_domain::{
-    Kind, OwnerId,
+    Kind, OwnerId, Profiles,
     asset::Priority,
     limits::{MAX_FILENAME_BYTES, max_bytes},
+    profile::ProfileName,
 };
 use media_proto::v1::{self, CreateUploadRequest};
 
@@ -29,12 +30,14 @@ pub struct NewUpload {
     pub mime: Option<String>,
     pub owner: OwnerId,
     pub priority: Priority,
+    /// `None`: all that apply.
+    pub profiles: Option<Vec<ProfileName>>,
 }
 
 impl NewUpload {
     /// # Errors
     /// [`ApiError::Invalid`] with every field at fault.
-    pub fn read(request: CreateUploadRequest) -> Result<Self, ApiError> {
+    pub fn read(request: CreateUploadRequest, known: &Profiles) -> Result<Self, ApiError> {
         let mut violations = Violations::default();
         let kind = kind(request.kind, &mut violations);
         if let Some(problem) = filename_problem(&request.filename) {
@@ -51,9 +54,7 @@ impl NewUpload {
             .parse()
             .map_err(|error: media_domain::ids::NotAnId| violations.add("owner_user_id", format!("is {error}")))
             .ok();
-        if !request.profiles.is_empty() {
-            violations.add("profiles", "cannot be chosen yet; leave it empty for all that apply");
-        }
+        let profiles = profiles(&request.profiles, kind, known, &mut violations);
         let priority = match v1::Priority::try_from(request.priority) {
             Ok(priority) => convert::read_priority(priority).unwrap_or(Priority::Normal),
             Err(_) => {
@@ -66,11 +67,31 @@ impl NewUpload {
         }
         match (kind, owner) {
             (Some(kind), Some(owner)) if violations.0.is_empty() => {
-                Ok(Self { kind, filename: request.filename, size_bytes, sha256, mime, owner, priority })
+                Ok(Self { kind, filename: request.filename, size_bytes, sha256, mime, owner, priority, profiles })
             }
             _ => Err(ApiError::Invalid(violations)),
         }
     }
+}
+
+fn profiles(given: &[String], kind: Option<Kind>, known: &Profiles, violations: &mut Violations) -> Option<Vec<ProfileName>> {
+    let of_kind: Vec<&ProfileName> = known.of_kind(kind?).into_iter().map(|profile| &profile.name).collect();
+    let mut asked = Vec::new();
+    for name in given {
+        match of_kind.iter().find(|profile| profile.as_str() == name) {
+            Some(profile) if !asked.contains(*profile) => asked.push((*profile).clone()),
+            Some(_) => {}
+            None => violations.add("profiles", format!("may hold {}", names(&of_kind))),
+        }
+    }
+    (!asked.is_empty()).then_some(asked)
+}
+
+fn names(profiles: &[&ProfileName]) -> String {
+    if profiles.is_empty() {
+        return "nothing: nothing is made of this kind".to_owned();
+    }
+    profiles.iter().map(|profile| profile.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn kind(given: i32, violations: &mut Violations) -> Option<Kind> {
@@ -164,6 +185,10 @@ fn optional(text: String) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn known() -> Profiles {
+        Profiles::built_in().unwrap()
+    }
+
     fn request() -> CreateUploadRequest {
         CreateUploadRequest {
             kind: v1::AssetKind::Video.into(),
@@ -175,7 +200,7 @@ mod tests {
     }
 
     fn faults(request: CreateUploadRequest) -> Vec<(&'static str, FieldReason)> {
-        match NewUpload::read(request) {
+        match NewUpload::read(request, &known()) {
             Ok(_) => Vec::new(),
             Err(ApiError::Invalid(violations)) => violations.0.iter().map(|violation| (violation.field, violation.reason)).collect(),
             Err(other) => panic!("{other}"),
@@ -185,7 +210,7 @@ mod tests {
     #[test]
     fn a_good_request_is_read_with_its_defaults() {
         let sha256 = "AB".repeat(32);
-        let upload = NewUpload::read(CreateUploadRequest { sha256, mime: "Video/MP4; codecs=\"avc1\"".into(), ..request() }).unwrap();
+        let upload = NewUpload::read(CreateUploadRequest { sha256, mime: "Video/MP4; codecs=\"avc1\"".into(), ..request() }, &known()).unwrap();
         assert_eq!((upload.kind, upload.size_bytes, upload.priority), (Kind::Video, 12, Priority::Normal));
         assert_eq!(upload.sha256.unwrap(), "ab".repeat(32));
         assert_eq!(upload.mime.as_deref(), Some("video/mp4"));
@@ -194,7 +219,7 @@ mod tests {
     #[test]
     fn every_field_at_fault_is_named_at_once() {
         let request = CreateUploadRequest {
-            kind: 0,
+            kind: v1::AssetKind::AiImage.into(),
             filename: "../x\0".into(),
             size_bytes: 0,
             sha256: "abc".into(),
@@ -205,7 +230,18 @@ mod tests {
             request_id: "x".repeat(65),
         };
         let fields: Vec<_> = faults(request).into_iter().map(|(field, _)| field).collect();
-        assert_eq!(fields, ["kind", "filename", "size_bytes", "sha256", "mime", "owner_user_id", "profiles", "priority", "request_id"]);
+        assert_eq!(fields, ["kind", "filename", "size_bytes", "sha256", "mime", "owner_user_id", "priority", "request_id"]);
+    }
+
+    #[test]
+    fn profiles_are_those_of_the_kind_and_each_is_asked_for_once() {
+        let asked = |names: &[&str]| CreateUploadRequest { profiles: names.iter().map(ToString::to_string).collect(), ..request() };
+        assert_eq!(NewUpload::read(asked(&[]), &known()).unwrap().profiles, None);
+        let read = NewUpload::read(asked(&["poster", "h264-360p", "poster"]), &known()).unwrap().profiles.unwrap();
+        assert_eq!(read.iter().map(ProfileName::as_str).collect::<Vec<_>>(), ["poster", "h264-360p"]);
+        assert_eq!(faults(asked(&["webp-320"])), [("profiles", FieldReason::Invalid)]);
+        let said = NewUpload::read(asked(&["../x"]), &known()).unwrap_err().to_string();
+        assert!(said.contains("h264-720p"), "{said}");
     }
 
     #[test]
@@ -225,7 +261,7 @@ mod tests {
         assert_eq!(faults(CreateUploadRequest { size_bytes: limit, ..request() }), []);
         let over = CreateUploadRequest { size_bytes: limit + 1, ..request() };
         assert_eq!(faults(over.clone()), [("size_bytes", FieldReason::SizeExceedsLimit)]);
-        assert!(NewUpload::read(over).unwrap_err().to_string().contains(&limit.to_string()));
+        assert!(NewUpload::read(over, &known()).unwrap_err().to_string().contains(&limit.to_string()));
         assert_eq!(faults(CreateUploadRequest { size_bytes: -1, ..request() }), [("size_bytes", FieldReason::Invalid)]);
     }
 

@@ -21,6 +21,7 @@ use media_storage::{
 };
 use time::OffsetDateTime;
 use tonic::{Request, Response};
+use tracing::{Instrument as _, Span, info_span};
 
 use super::{
     Api, asset_id,
@@ -76,7 +77,7 @@ impl UploadService for Uploads {
 
 impl Uploads {
     async fn create(&self, caller: &Caller, request: v1::CreateUploadRequest) -> Result<v1::CreateUploadResponse, ApiError> {
-        let new = NewUpload::read(request)?;
+        let new = NewUpload::read(request, &self.0.profiles)?;
         let id = AssetId::generate();
         let blob = self.0.blobs.in_bucket(&keys::original(caller.tenant(), id));
         let plan = PartPlan::for_size(new.size_bytes)?;
@@ -124,6 +125,7 @@ impl Uploads {
             declared_mime: new.mime.clone(),
             declared_sha256: new.sha256.clone(),
             priority: new.priority.rank(),
+            asked_profiles: new.profiles.clone(),
             retention_class: RetentionClass::Operational,
             provenance: None,
             traceparent: trace_context::current_traceparent(),
@@ -181,12 +183,15 @@ impl Uploads {
             UploadState::Aborting | UploadState::Aborted => return Err(ended(upload.state)),
         }
         self.make_object(&upload, &request.parts).await?;
+        self.end(caller, id, &upload).instrument(ending(&asset)).await
+    }
 
+    async fn end(&self, caller: &Caller, id: AssetId, upload: &Upload) -> Result<Asset, ApiError> {
         let mut tx = self.0.begin(caller, "api.complete_upload").await?;
         let asset = tx.assets().lock(id).await?.ok_or(ApiError::AssetNotFound)?;
         let state = tx.uploads().of_asset(id).await?.map(|upload| upload.state);
         if asset.deleted_at.is_some() || state != Some(UploadState::Open) {
-            return self.too_late(tx, asset, &upload, state).await;
+            return self.too_late(tx, asset, upload, state).await;
         }
         tx.assets().advance(id, Status::Scanning).await?;
         tx.uploads().advance(upload.id, UploadState::Open, UploadState::Completed).await?;
@@ -291,6 +296,28 @@ impl Uploads {
         let asset = there(tx.assets().lookup(id).await?)?;
         Ok((asset, upload.ok_or(ApiError::UploadEnded("gone"))?))
     }
+}
+
+/// The span in which an upload ends. What follows from an upload belongs to the trace that it began in, also where the call that ends
+/// it belongs to another: then that call and this span link to each other.
+fn ending(asset: &Asset) -> Span {
+    let call = trace_context::current_traceparent();
+    match (asset.traceparent.as_deref(), call.as_deref()) {
+        (Some(begun), Some(call)) if trace_id(begun) != trace_id(call) => {
+            let span = info_span!("end upload", asset.id = %asset.id);
+            trace_context::set_parent(&span, begun);
+            trace_context::add_link(&span, call);
+            if let Some(own) = trace_context::traceparent_of(&span) {
+                trace_context::add_link(&Span::current(), &own);
+            }
+            span
+        }
+        _ => Span::current(),
+    }
+}
+
+fn trace_id(traceparent: &str) -> Option<&str> {
+    traceparent.split('-').nth(1)
 }
 
 fn handle(upload: &Upload) -> UploadHandle {

@@ -51,8 +51,7 @@ pub fn show(vtt: &str, spoken: Option<&str>, checks: &mut Checks) -> anyhow::Res
     let rows = beside(spoken, &cues.iter().map(one_line).collect::<Vec<_>>());
     columns("spoken (what was not heard: in brackets)", "written down", TEXT_WIDTH, TEXT_WIDTH);
     for (cue, row) in cues.iter().zip(&rows) {
-        let said: Vec<String> =
-            row.spoken.iter().map(|(word, found)| if *found { word.clone() } else { format!("[{word}]") }).collect();
+        let said: Vec<String> = row.spoken.iter().map(|(word, found)| if *found { word.clone() } else { format!("[{word}]") }).collect();
         columns(&said.join(" "), &format!("{} {}", times(cue), row.written), TEXT_WIDTH, TEXT_WIDTH + 16);
     }
     let (found, all) = found(&rows);

@@ -35,7 +35,8 @@ pub fn table(seen: &Seen, subjects: &[(&str, &str)], checks: &mut Checks) {
         }
     }
     let disorder = seen.disorder();
-    let found = if disorder.is_empty() { format!("{} events, {} delivered twice", seen.events.len(), seen.repeats) } else { disorder.join("; ") };
+    let found =
+        if disorder.is_empty() { format!("{} events, {} delivered twice", seen.events.len(), seen.repeats) } else { disorder.join("; ") };
     checks.claim("every subject's events are numbered 1, 2, 3 … and arrived in that order", disorder.is_empty(), found);
     let strangers = seen.events.iter().filter(|event| subjects.iter().all(|(subject, _)| *subject != event.subject)).count();
     let tenants = seen.events.iter().filter(|event| seen.events.first().is_some_and(|first| first.tenant != event.tenant)).count();

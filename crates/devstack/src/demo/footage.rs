@@ -7,15 +7,18 @@ use tempfile::TempDir;
 
 use super::judge;
 
-/// What the film says, and how slowly, in words per minute: Whisper tiny.en wrote down 45 of these 45 words.
+/// What the film says, and how slowly, in words per minute: Whisper tiny.en wrote down 44 or 45 of these 45 words.
 const SPOKEN: &str = "Good morning and welcome. This short film was made by a computer. The numbers on the screen count every picture. \
                       Before anyone can watch it, the file is checked for viruses. Then the service writes down every word that I say. \
                       Thank you for listening.";
 const WORDS_PER_MINUTE: &str = "145";
 const SECONDS: &str = "20";
-/// Each picture carries its own number, large enough to be read in the smallest rung.
-const PICTURE: &str = "drawtext=font=DejaVu Sans Mono:text='%{n}':fontsize=120:fontcolor=white:box=1:boxcolor=black@0.7:boxborderw=24:\
-                       x=(w-text_w)/2:y=h-text_h-80";
+/// Each picture carries its own number, large enough to be read in the smallest rung. Colours are named as those of HD, so that nobody
+/// has to guess.
+const PICTURE: &str = "testsrc2=size=1280x720:rate=30,\
+                       drawtext=font=DejaVu Sans Mono:text='%{n}':fontsize=120:fontcolor=white:box=1:boxcolor=black@0.7:boxborderw=24:\
+                       x=(w-text_w)/2:y=h-text_h-80,scale=out_color_matrix=bt709:out_range=tv,format=yuv420p";
+const COLOURS: [&str; 8] = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"];
 /// Half a second of silence first, and silence to the end.
 const SOUND: &str = "adelay=500:all=1,aresample=48000,apad";
 
@@ -49,11 +52,10 @@ async fn make(folder: &Path) -> anyhow::Result<PathBuf> {
     judge::run("espeak-ng", &["-v", "en-us", "-s", WORDS_PER_MINUTE, "-w", &voice, SPOKEN]).await?;
     let film = folder.join("film.mp4");
     let target = film.display().to_string();
-    let picture = format!("testsrc2=size=1280x720:rate=30,{PICTURE}");
-    let inputs = ["-v", "error", "-f", "lavfi", "-i", &picture, "-i", &voice, "-t", SECONDS];
-    let video = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p"];
+    let inputs = ["-v", "error", "-f", "lavfi", "-i", PICTURE, "-i", &voice, "-t", SECONDS];
+    let video = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "23"];
     let audio = ["-af", SOUND, "-c:a", "aac", "-b:a", "128k", "-ac", "2"];
-    let arguments = [&inputs[..], &video, &audio, &["-movflags", "+faststart", &target]].concat();
+    let arguments = [&inputs[..], &video, &COLOURS, &audio, &["-movflags", "+faststart", &target]].concat();
     judge::run("ffmpeg", &arguments).await?;
     Ok(film)
 }

@@ -96,9 +96,10 @@ fn millis(seconds: f64) -> i64 {
     (seconds * 1000.0).round() as i64
 }
 
-/// Decodes every stream to its end. ffmpeg says what is damaged and still ends with 0: it must say nothing.
-pub async fn decodes(url: &str) -> anyhow::Result<()> {
-    let output = raw("ffmpeg", &["-nostdin", "-v", "error", "-xerror", "-i", url, "-map", "0:v?", "-map", "0:a?", "-f", "null", "-"]).await?;
+/// Decodes every stream of a playlist to its end. ffmpeg says what is damaged and still ends with 0: it must say nothing.
+pub async fn decodes(playlist: &str) -> anyhow::Result<()> {
+    let target = ["-map", "0:v?", "-map", "0:a?", "-f", "null", "-"];
+    let output = raw("ffmpeg", &[&["-nostdin", "-v", "error", "-xerror"], &input(playlist)[..], &target].concat()).await?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success() && said.is_empty(), "ffmpeg said: {}", brief(&said));
     Ok(())
@@ -106,10 +107,18 @@ pub async fn decodes(url: &str) -> anyhow::Result<()> {
 
 /// Saves one picture of what ffmpeg can open, at `second`.
 pub async fn picture(url: &str, second: &str, target: &str) -> anyhow::Result<()> {
-    run("ffmpeg", &["-nostdin", "-v", "error", "-y", "-ss", second, "-i", url, "-frames:v", "1", "-update", "1", target]).await?;
+    // After the input, so that all before it is decoded: ffmpeg 5.1 finds no frame after a seek in HLS of fragmented MP4, its own included.
+    let choice = ["-ss", second, "-frames:v", "1", "-update", "1", target];
+    run("ffmpeg", &[&["-nostdin", "-v", "error", "-y"], &input(url)[..], &choice].concat()).await?;
     let written = tokio::fs::metadata(target).await.with_context(|| format!("ffmpeg made no {target}"))?;
     ensure!(written.len() > 0, "{target} is empty");
     Ok(())
+}
+
+/// A playlist's segments are redirected to another host, and ffmpeg complains that it cannot go on with the old connection there.
+fn input(url: &str) -> Vec<&str> {
+    let playlist = if url.ends_with(".m3u8") { &["-http_persistent", "0"][..] } else { &[] };
+    [playlist, &["-i", url]].concat()
 }
 
 /// What a program writes, where it ends well.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::answer::Shown;
-use super::consumer::Consumer;
+use super::consumer::{Consumer, Seen};
 use super::page::{Checks, heading};
 use super::person::{NOT_FOUND, Person, REFUSED};
 use super::upload;
@@ -49,16 +49,24 @@ pub async fn malware(person: &Person, consumer: &Consumer, checks: &mut Checks) 
     tokio::fs::write(&file, EICAR.concat()).await.context("cannot write the test file")?;
     let asset = upload::hand_over(person, &file, &["--kind", "document"]).await?;
     let quarantined = "media.asset.quarantined.v1";
-    let seen = consumer.until(quarantined, SCAN_LIMIT, |seen| seen.has(&asset, quarantined)).await;
-    let signature = seen.as_ref().ok().and_then(|seen| {
-        let event = seen.of(&asset).find(|event| event.kind == quarantined)?;
-        Some(event.data.get("signature")?.as_str()?.to_owned())
-    });
-    checks.claim("EICAR is quarantined", signature.is_some(), signature.unwrap_or_else(|| seen.err().map(|e| format!("{e:#}")).unwrap_or_default()));
+    match consumer.until(quarantined, SCAN_LIMIT, |seen| seen.has(&asset, quarantined)).await {
+        Ok(seen) => checks.claim("EICAR is quarantined", true, signature(&seen, &asset, quarantined)),
+        Err(error) => checks.claim("EICAR is quarantined", false, format!("{error:#}")),
+    }
     let shown: Shown = serde_json::from_value(person.json(&["show", &asset]).await?)?;
     checks.claim("its asset says so", shown.asset.status == "ASSET_STATUS_QUARANTINED", &shown.asset.status);
     let refusal = person.try_to(&["download", &asset]).await?;
     let said = String::from_utf8_lossy(&refusal.stderr).trim().to_owned();
-    checks.claim("nobody can download it", refusal.status.code() == Some(REFUSED), format!("exit code {}, \"{said}\"", refusal.status.code().unwrap_or(-1)));
+    checks.claim(
+        "nobody can download it",
+        refusal.status.code() == Some(REFUSED),
+        format!("exit code {}, \"{said}\"", refusal.status.code().unwrap_or(-1)),
+    );
     Ok(asset)
+}
+
+/// What the scanner called it.
+fn signature(seen: &Seen, asset: &str, quarantined: &str) -> String {
+    let event = seen.of(asset).find(|event| event.kind == quarantined);
+    event.and_then(|event| Some(event.data.get("signature")?.as_str()?.to_owned())).unwrap_or_default()
 }

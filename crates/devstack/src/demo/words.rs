@@ -43,8 +43,7 @@ fn partners(said: &[&str], heard: &[&str]) -> Vec<Option<usize>> {
     let mut longest = vec![vec![0_usize; heard.len() + 1]; said.len() + 1];
     for s in (0..said.len()).rev() {
         for h in (0..heard.len()).rev() {
-            longest[s][h] =
-                if said[s] == heard[h] { longest[s + 1][h + 1] + 1 } else { longest[s + 1][h].max(longest[s][h + 1]) };
+            longest[s][h] = if said[s] == heard[h] { longest[s + 1][h + 1] + 1 } else { longest[s + 1][h].max(longest[s][h + 1]) };
         }
     }
     let mut partner = vec![None; said.len()];

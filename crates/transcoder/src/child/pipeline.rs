@@ -20,7 +20,14 @@ use crate::protocol::FailureCode;
 /// [`Failed`] where an element is missing or does not link: our fault.
 pub fn build(description: &str) -> Result<gst::Pipeline, Failed> {
     let element = gst::parse::launch(description).map_err(|error| Failed::internal(format!("{error} in {description}")))?;
-    element.downcast().map_err(|_| Failed::internal(format!("no pipeline: {description}")))
+    element.downcast().map(keep).map_err(|_| Failed::internal(format!("no pipeline: {description}")))
+}
+
+/// Keeps a pipeline for as long as the process lives. One that is dropped while it plays complains, or waits for threads
+/// that wait for it; ours ends with the process.
+pub fn keep(pipeline: gst::Pipeline) -> gst::Pipeline {
+    std::mem::forget(pipeline.clone());
+    pipeline
 }
 
 /// An element of a pipeline by its name.

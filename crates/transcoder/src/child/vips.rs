@@ -64,8 +64,11 @@ impl<'a> Picture<'a> {
     /// # Errors
     /// [`Failed`] where it is of no kind that we take, or broken.
     pub fn open(bytes: &'a [u8]) -> Result<Self, Failed> {
-        // SAFETY: only the first bytes are looked at, and the answer is a constant of libvips'.
-        if unsafe { bindings::vips_foreign_find_load_buffer(bytes.as_ptr().cast(), bytes.len() as u64).is_null() } {
+        // SAFETY: only the first bytes are looked at; the answer is NULL or a name of libvips' own that ends in NUL.
+        let loader = unsafe { bindings::vips_foreign_find_load_buffer(bytes.as_ptr().cast(), bytes.len() as u64).as_ref() };
+        // SAFETY: as above.
+        let loader = loader.map(|name| unsafe { CStr::from_ptr(name) }).map(CStr::to_bytes).unwrap_or_default();
+        if !LOADERS.iter().any(|taken| loader.starts_with(taken.to_bytes())) {
             return Err(Failed::unsupported("no picture of a kind that is taken"));
         }
         // SAFETY: libvips reads `bytes` for as long as the image lives; `'a` keeps them. The option list ends in NULL.

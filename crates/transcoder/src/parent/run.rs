@@ -130,7 +130,7 @@ async fn talk<W: OutputWriter>(
                 }
                 served = Some(());
             }
-            text = &mut complaining, if said.is_none() => { eprintln!("SAID {text}"); said = Some(text) }
+            text = &mut complaining, if said.is_none() => said = Some(text),
         }
     };
     match collected {

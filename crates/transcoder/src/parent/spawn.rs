@@ -136,7 +136,7 @@ fn start(program: &Path, source: OwnedFd, sink: OwnedFd) -> io::Result<Child> {
         .process_group(0)
         .stdin(Stdio::from(source))
         .stdout(Stdio::from(sink))
-        .stderr(Stdio::inherit());
+        .stderr(Stdio::piped());
     // SAFETY: between fork and exec only system calls are made, and no memory is taken.
     unsafe {
         command.pre_exec(|| {

@@ -146,11 +146,13 @@ pub fn value(found: &[(String, String)], key: &str) -> String {
     found.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone()).unwrap_or_else(|| panic!("no {key} in {found:?}"))
 }
 
-/// When keyframes are shown, in milliseconds.
+/// When keyframes are shown, in milliseconds after the first. (ffprobe moves all times of a file by its largest composition offset.)
 pub fn keyframes_ms(path: &Path) -> Vec<i64> {
     let text = judge("ffprobe", path, &["-select_streams", "v", "-show_entries", "packet=pts_time,flags", "-of", "csv=p=0"]);
     let packets = text.lines().filter_map(|line| line.split_once(','));
-    packets.filter(|(_, flags)| flags.starts_with('K')).map(|(pts, _)| (pts.parse::<f64>().unwrap() * 1000.0).round() as i64).collect()
+    let times: Vec<i64> =
+        packets.filter(|(_, flags)| flags.starts_with('K')).map(|(pts, _)| (pts.parse::<f64>().unwrap() * 1000.0).round() as i64).collect();
+    times.iter().map(|time| time - times[0]).collect()
 }
 
 /// How many frames can be decoded, and how long they last by their timestamps, in milliseconds.

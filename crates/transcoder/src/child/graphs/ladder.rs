@@ -78,7 +78,7 @@ fn rung(output: u8, video: &VideoInfo, short_side: u32, bitrate_kbps: u32) -> St
         " rungs. ! queue max-size-buffers=4 max-size-bytes=0 max-size-time=0 \
          ! videoscale method=lanczos add-borders=false ! video/x-raw,width={width},height={height},pixel-aspect-ratio=1/1 \
          ! x264enc name=encoder{output} speed-preset=veryfast bitrate={bitrate_kbps} vbv-buf-capacity=2000 \
-           key-int-max=1073741824 option-string=scenecut=0:open-gop=0 \
+           key-int-max=1073741824 option-string=scenecut=0:open-gop=0:keyint-min=1 \
          ! video/x-h264,profile=high ! h264parse name=encoded{output} ! {}",
         fragments::tail(output)
     )
@@ -103,8 +103,6 @@ pub fn encode(
         fragments::send(pipeline, index, context, &outputs)?;
         if let Some(encoder) = pipeline.by_name(&format!("encoder{index}")) {
             drop_wishes_for_keyframes(&pad(&encoder, "src")?);
-            let dbg = pad(&encoder, "sink")?;
-            dbg.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| { if let Some(gst::PadProbeData::Event(event)) = &info.data { eprintln!("enc {event:?}"); } gst::PadProbeReturn::Ok });
         }
     }
     let tally = tracks::decode(pipeline, context, ending, heads)?;
@@ -124,10 +122,11 @@ fn place_keyframes(shared: &gst::Pad) {
         let Some(now) = tally::running_time(pad, buffer) else { return };
         let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
         if now >= *next {
-            let wish = gst_video::DownstreamForceKeyUnitEvent::builder().running_time(now).all_headers(true).build();
+            let wish = gst_video::DownstreamForceKeyUnitEvent::builder().all_headers(true).build();
+            // It travels in the stream and names no time, so it means the frame behind it: the encoder's own clock is off by
+            // the hours that it adds for its B-frames, and a time would never come.
             // Refused only where a branch has ended, and then the frame behind it is refused as well.
             let _taken: bool = pad.push_event(wish);
-            eprintln!("wish {now} {_taken}");
             *next = now + KEYFRAME_INTERVAL - gst::ClockTime::from_nseconds(now.nseconds() % KEYFRAME_INTERVAL.nseconds());
         }
     });

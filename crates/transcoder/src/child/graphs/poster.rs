@@ -112,9 +112,9 @@ impl Look {
         Self { brightness, contrast: f64::max(squares / f64::max(count, 1.0) - brightness * brightness, 0.0).sqrt() }
     }
 
-    /// Neither black nor flat. A fade from black passes at about a tenth of its way.
+    /// Neither black nor flat, and past the first third of a fade from black.
     fn is_good(self) -> bool {
-        self.brightness >= 20.0 && self.contrast >= 12.0
+        self.brightness >= 40.0 && self.contrast >= 20.0
     }
 }
 

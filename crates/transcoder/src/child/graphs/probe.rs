@@ -25,7 +25,7 @@ use crate::protocol::Counts;
 /// # Errors
 /// [`Failed`], typed.
 pub fn run(context: &Context) -> Result<Counts, Failed> {
-    let pipeline = gst::Pipeline::new();
+    let pipeline = pipeline::keep(gst::Pipeline::new());
     let (ending, over) = Ending::channel();
     let found = Arc::new(Mutex::new(Found::default()));
     let probing = Probing { pipeline: pipeline.downgrade(), context: context.clone(), ending: ending.clone(), found: found.clone() };
@@ -56,7 +56,13 @@ struct Found {
     audio: Option<Seen>,
     unknown: Vec<String>,
     is_complete: bool,
+    samples: u64,
+    /// How many must have passed before the length is asked for.
+    samples_wanted: u64,
 }
+
+/// From so many frames of a plain stream its parser can tell about how long it is.
+const PLAIN_SAMPLES: u64 = 200;
 
 #[derive(Debug)]
 struct Seen {
@@ -76,7 +82,7 @@ impl Found {
 
     fn is_over(&self) -> bool {
         let known = |seen: &Option<Seen>| seen.as_ref().is_none_or(|seen| seen.caps.is_some());
-        self.is_complete && known(&self.video) && known(&self.audio)
+        self.is_complete && self.samples >= self.samples_wanted && known(&self.video) && known(&self.audio)
     }
 
     fn info(&self, kind: Kind) -> Result<MediaInfo, Failed> {
@@ -167,7 +173,7 @@ impl Probing {
         tally::each_buffer(pad, move |pad, _| {
             activity.moved();
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            // A plain stream has one track, and says nothing of it before its first sample.
+            found.samples += 1;
             if let Some(seen) = found.slot(track).as_mut().filter(|seen| seen.caps.is_none()) {
                 seen.caps = pad.current_caps();
                 pad.sticky_events_foreach(|event| {
@@ -197,7 +203,9 @@ impl TrackListener for Probing {
         }
         *found.slot(codec.track) = Some(Seen { codec, caps: None, tags: Vec::new() });
         let has_one_track = pad.parent_element().is_some_and(|demuxer| demuxer.static_pad("src").is_some() || is_id3(&demuxer));
-        found.is_complete |= has_one_track;
+        if has_one_track {
+            (found.is_complete, found.samples_wanted) = (true, PLAIN_SAMPLES);
+        }
         drop(found);
 
         let last = make("fakesink")?;
@@ -213,7 +221,7 @@ impl TrackListener for Probing {
 
     fn complete(&self) -> Result<(), Failed> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.is_complete = true;
+        (found.is_complete, found.samples_wanted) = (true, 0);
         if found.is_over() {
             self.ending.done();
         }

@@ -1,0 +1,60 @@
+//! What lies in a world's bucket, as the store's owner sees it.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region},
+};
+use media_devstack::{Isolated, S3Identity};
+
+/// One object, as the store describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub size: i64,
+    pub etag: String,
+    /// In nanoseconds since 1970.
+    pub modified: i128,
+}
+
+pub struct Bucket {
+    client: Client,
+    name: String,
+}
+
+impl Bucket {
+    pub fn of(isolated: &Isolated) -> Self {
+        let keys = isolated.s3_credentials(S3Identity::Admin);
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(isolated.s3_endpoint().as_str())
+            .region(Region::new(isolated.s3_region().to_owned()))
+            .credentials_provider(Credentials::new(&keys.access_key, &keys.secret_key, None, None, "journey"))
+            .force_path_style(isolated.stack().s3.path_style)
+            .build();
+        Self { client: Client::from_conf(config), name: isolated.bucket().to_owned() }
+    }
+
+    /// All objects, by key.
+    pub async fn objects(&self) -> BTreeMap<String, Stored> {
+        let page = self.client.list_objects_v2().bucket(&self.name).send().await.unwrap();
+        assert_ne!(page.is_truncated(), Some(true), "more objects than a test makes");
+        let stored = |object: &aws_sdk_s3::types::Object| Stored {
+            size: object.size().unwrap(),
+            etag: object.e_tag().unwrap().to_owned(),
+            modified: object.last_modified().unwrap().as_nanos(),
+        };
+        page.contents().iter().map(|object| (object.key().unwrap().to_owned(), stored(object))).collect()
+    }
+
+    /// The keys of all uploads that are neither completed nor aborted.
+    pub async fn uploads(&self) -> Vec<String> {
+        let page = self.client.list_multipart_uploads().bucket(&self.name).send().await.unwrap();
+        page.uploads().iter().map(|upload| upload.key().unwrap().to_owned()).collect()
+    }
+
+    pub async fn bytes(&self, key: &str) -> Vec<u8> {
+        let answer = self.client.get_object().bucket(&self.name).key(key).send().await.unwrap();
+        answer.body.collect().await.unwrap().to_vec()
+    }
+}
