@@ -121,12 +121,12 @@ CREATE TABLE media.caption_tracks (
   reviewed_by media.ulid,
   reviewed_at timestamptz,
   created_at timestamptz DEFAULT now(),
-  version_key text NOT NULL,
+  version_key text,
   CHECK (source <> 'ai' OR ai_provenance IS NOT NULL),
   FOREIGN KEY (tenant_id, asset_id) REFERENCES media.assets (tenant_id, id) ON DELETE CASCADE
 );
 CREATE INDEX caption_tracks_by_asset ON media.caption_tracks (asset_id);
-COMMENT ON COLUMN media.caption_tracks.version_key IS 'The immutable object of this version; the playback door serves it.';
+COMMENT ON COLUMN media.caption_tracks.version_key IS 'The immutable object of this version, which the playback door serves; NULL: it is key.';
 
 CREATE TABLE media.transcripts (
   id media.ulid PRIMARY KEY,

@@ -92,7 +92,7 @@ impl CaptionTracks<'_> {
         let rows = sqlx::query_as!(
             CaptionTrackRow,
             r#"-- caption_tracks.list
-            SELECT id, asset_id, language, kind, format, source, coalesce(approved, false) AS "approved!", bucket, version_key
+            SELECT id, asset_id, language, kind, format, source, coalesce(approved, false) AS "approved!", bucket, coalesce(version_key, key) AS "version_key!"
             FROM media.caption_tracks WHERE asset_id = $1 ORDER BY id"#,
             asset.as_uuid(),
         )

@@ -54,7 +54,8 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     let (ending, over) = Ending::channel();
     let heads = Heads { video: pipeline.by_name("pictures"), audio: pipeline.by_name("sound") };
     if let Some(tee) = pipeline.by_name("rungs") {
-        place_keyframes(&pad(&tee, "sink")?);
+        let encoders = context.outputs().filter_map(|(index, _)| pipeline.by_name(&format!("encoder{index}")));
+        place_keyframes(&pad(&tee, "sink")?, encoders.map(|encoder| pad(&encoder, "src")).collect::<Result<_, _>>()?);
     }
     encode(&pipeline, context, heads, &ending, &over)
 }
@@ -101,9 +102,7 @@ pub fn encode(
         outputs.watch_encoded(&encoded, index);
         drop_tags(&encoded);
         fragments::send(pipeline, index, context, &outputs)?;
-        if let Some(encoder) = pipeline.by_name(&format!("encoder{index}")) {
-            drop_wishes_for_keyframes(&pad(&encoder, "src")?);
-        }
+        drop_wishes_for_keyframes(&encoded);
     }
     let tally = tracks::decode(pipeline, context, ending, heads)?;
     pipeline::play(pipeline, context, ending, over)?;
@@ -114,19 +113,20 @@ fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, Failed> {
     element.static_pad(name).ok_or_else(|| Failed::internal(format!("{} has no pad {name}", element.name())))
 }
 
-/// Puts a wish for a keyframe before the first frame of every interval.
-fn place_keyframes(shared: &gst::Pad) {
+/// Tells every encoder, before the first frame of an interval leaves for it, that a keyframe is wanted at that frame's time.
+///
+/// Not by an event in the stream: of those, 1.22's encoders forget one that comes while the last keyframe is still inside.
+fn place_keyframes(shared: &gst::Pad, encoders: Vec<gst::Pad>) {
     let next = Arc::new(Mutex::new(gst::ClockTime::ZERO));
-    let Some(upstream) = shared.peer() else { return };
-    tally::each_buffer(&upstream, move |pad, buffer| {
+    tally::each_buffer(shared, move |pad, buffer| {
         let Some(now) = tally::running_time(pad, buffer) else { return };
         let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
         if now >= *next {
-            let wish = gst_video::DownstreamForceKeyUnitEvent::builder().all_headers(true).build();
-            // It travels in the stream and names no time, so it means the frame behind it: the encoder's own clock is off by
-            // the hours that it adds for its B-frames, and a time would never come.
-            // Refused only where a branch has ended, and then the frame behind it is refused as well.
-            let _taken: bool = pad.push_event(wish);
+            for encoder in &encoders {
+                // Refused only by an encoder that has ended.
+                let _taken: bool =
+                    encoder.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().running_time(now).all_headers(true).build());
+            }
             *next = now + KEYFRAME_INTERVAL - gst::ClockTime::from_nseconds(now.nseconds() % KEYFRAME_INTERVAL.nseconds());
         }
     });
@@ -140,6 +140,7 @@ fn drop_tags(encoded: &gst::Pad) {
     });
 }
 
+/// The muxer's own wishes come too late in some rungs. (`Handled` and not `Drop`: with that, the bindings hand 1.22 a null.)
 fn drop_wishes_for_keyframes(encoded: &gst::Pad) {
     let _probe = encoded.add_probe(gst::PadProbeType::EVENT_UPSTREAM, |_, info| match &info.data {
         Some(gst::PadProbeData::Event(event)) if gst_video::ForceKeyUnitEvent::is(event) => gst::PadProbeReturn::Handled,
