@@ -49,6 +49,13 @@ impl Scene {
         let got = self.caller.until(id, AssetStatus::Ready, LIMIT).await;
         let ended = |status| matches!(status, JobStatus::Succeeded | JobStatus::Skipped);
         assert!(got.jobs.iter().all(|job| ended(job.status())), "{:?}", got.jobs);
+        let unfinished: Vec<(String, String)> =
+            sqlx::query_as("SELECT group_name, state FROM media.work WHERE asset_id = $1 AND state <> 'succeeded'")
+                .bind(asset(id).as_uuid())
+                .fetch_all(&self.sql)
+                .await
+                .unwrap();
+        assert_eq!(unfinished, [], "no work is left that somebody would do again");
         self.until_all_is_told(id).await;
         self.consumer.assert_in_order(id);
 

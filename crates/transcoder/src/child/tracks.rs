@@ -1,6 +1,9 @@
 //! From the original to its tracks: the demuxer by the sniffed type, then only the tracks that somebody wants.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use gstreamer::{self as gst, glib, prelude::*};
 
@@ -62,12 +65,8 @@ impl<L: TrackListener> Told<L> {
         match pad.current_caps() {
             Some(caps) => {
                 told.track(pad, &caps);
-                let on_end = told.clone();
-                on_event(pad, move |_, event| {
-                    if matches!(event.view(), gst::EventView::Eos(_)) {
-                        on_end.complete();
-                    }
-                });
+                let complete = told.clone();
+                on_end(pad, move || complete.complete());
             }
             None => Self::watch(told, pad),
         }
@@ -75,13 +74,9 @@ impl<L: TrackListener> Told<L> {
 
     /// A pad that is there before its caps are.
     fn watch(told: &Arc<Self>, pad: &gst::Pad) {
-        let (told, known) = (told.clone(), Mutex::new(false));
+        let (told, known) = (told.clone(), AtomicBool::new(false));
         on_event(pad, move |pad, event| match event.view() {
-            gst::EventView::Caps(caps) => {
-                if !std::mem::replace(&mut *known.lock().unwrap_or_else(PoisonError::into_inner), true) {
-                    told.track(pad, &caps.caps_owned());
-                }
-            }
+            gst::EventView::Caps(caps) if !known.swap(true, Ordering::Relaxed) => told.track(pad, &caps.caps_owned()),
             gst::EventView::Eos(_) => told.complete(),
             _ => {}
         });
@@ -94,6 +89,15 @@ impl<L: TrackListener> Told<L> {
     fn complete(&self) {
         self.listener.complete().unwrap_or_else(|failed| self.ending.failed(failed));
     }
+}
+
+/// Calls `see` when the stream through this pad has ended.
+pub fn on_end(pad: &gst::Pad, see: impl Fn() + Send + Sync + 'static) {
+    on_event(pad, move |_, event| {
+        if matches!(event.view(), gst::EventView::Eos(_)) {
+            see();
+        }
+    });
 }
 
 fn on_event(pad: &gst::Pad, see: impl Fn(&gst::Pad, &gst::Event) + Send + Sync + 'static) {

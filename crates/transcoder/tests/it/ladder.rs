@@ -126,3 +126,24 @@ fn interlaced_pictures_become_progressive_frame_by_frame() {
     assert_eq!(value(&ffprobe(&ran.files[0], "stream=field_order"), "field_order"), "progressive");
     assert_eq!(decoded(&ran.files[0]).0, 75);
 }
+
+/// When the first fragment of a CMAF file is shown, by its boxes: ffprobe moves it.
+fn first_time_ms(path: &std::path::Path) -> u64 {
+    let bytes = std::fs::read(path).unwrap();
+    let inside = |name: &[u8; 4]| &bytes[bytes.windows(4).position(|window| window == name).unwrap() + 4..];
+    let u32_at = |bytes: &[u8], at: usize| u64::from(u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()));
+    let (header, time) = (inside(b"mdhd"), inside(b"tfdt"));
+    let scale = u32_at(header, if header[0] == 1 { 20 } else { 12 });
+    let ticks = if time[0] == 1 { u64::from_be_bytes(time[4..12].try_into().unwrap()) } else { u32_at(time, 4) };
+    ticks * 1000 / scale
+}
+
+#[test]
+fn pictures_that_begin_later_than_the_sound_stay_at_their_time() {
+    let bench = Bench::new();
+    let tracks = "-f lavfi -i sine=duration=5 -itsoffset 1 -f lavfi -i testsrc2=size=320x240:rate=30:duration=4 -map 1 -map 0";
+    let file = bench.make("late.mkv", &format!("{tracks} -c:v libx264 -preset ultrafast -c:a aac"));
+    let ran = bench.run(&file, "video/x-matroska", Kind::Video, Group::Ladder, &["h264-360p", "aac-128k"]).unwrap();
+    assert!(first_time_ms(&ran.files[0]).abs_diff(1000) < 50, "{}", first_time_ms(&ran.files[0]));
+    assert_eq!(first_time_ms(&ran.files[1]), 0);
+}

@@ -117,18 +117,22 @@ fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, Failed> {
 ///
 /// Not by an event in the stream: of those, 1.22's encoders forget one that comes while the last keyframe is still inside.
 fn place_keyframes(shared: &gst::Pad, encoders: Vec<gst::Pad>) {
-    let next = Arc::new(Mutex::new(gst::ClockTime::ZERO));
+    let next = Arc::new(Mutex::new(None));
     tally::each_buffer(shared, move |pad, buffer| {
         let Some(now) = tally::running_time(pad, buffer) else { return };
         let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
-        if now >= *next {
-            for encoder in &encoders {
-                // Refused only by an encoder that has ended.
-                let _taken: bool =
-                    encoder.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().running_time(now).all_headers(true).build());
-            }
-            *next = now + KEYFRAME_INTERVAL - gst::ClockTime::from_nseconds(now.nseconds() % KEYFRAME_INTERVAL.nseconds());
+        if next.is_some_and(|next| now < next) {
+            return;
         }
+        // The first frame is a keyframe unasked; asked for, 1.22's encoder hears no later wish.
+        if next.is_some() {
+            for encoder in &encoders {
+                let wish = gst_video::UpstreamForceKeyUnitEvent::builder().running_time(now).all_headers(true).build();
+                // Refused only by an encoder that has ended.
+                let _taken: bool = encoder.send_event(wish);
+            }
+        }
+        *next = Some(now + KEYFRAME_INTERVAL - gst::ClockTime::from_nseconds(now.nseconds() % KEYFRAME_INTERVAL.nseconds()));
     });
 }
 

@@ -188,6 +188,19 @@ impl Probing {
             }
         });
     }
+
+    /// A track that ends without a sample is none.
+    fn forget_if_empty(&self, pad: &gst::Pad, track: Track) {
+        let (found, ending) = (self.found.clone(), self.ending.clone());
+        tracks::on_end(pad, move || {
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.slot(track).take_if(|seen| seen.caps.is_none());
+            found.samples_wanted = 0;
+            if found.is_over() {
+                ending.done();
+            }
+        });
+    }
 }
 
 impl TrackListener for Probing {
@@ -215,13 +228,14 @@ impl TrackListener for Probing {
         let elements: Vec<gst::Element> = parser.into_iter().chain([last.clone()]).collect();
         if let Some(sink) = last.static_pad("sink") {
             self.watch(&sink, codec.track);
+            self.forget_if_empty(&sink, codec.track);
         }
         tracks::attach(&pipeline, pad, &elements)
     }
 
     fn complete(&self) -> Result<(), Failed> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        (found.is_complete, found.samples_wanted) = (true, 0);
+        found.is_complete = true;
         if found.is_over() {
             self.ending.done();
         }
