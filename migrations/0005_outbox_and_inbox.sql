@@ -19,6 +19,7 @@ CREATE TABLE media.outbox (
   UNIQUE (tenant_id, aggregate_id, sequence)
 );
 CREATE INDEX outbox_unpublished ON media.outbox (part, seq) WHERE published_at IS NULL;
+CREATE INDEX outbox_commands ON media.outbox (routing_key, created_at) WHERE kind = 'command';
 CREATE INDEX outbox_published ON media.outbox (published_at) WHERE published_at IS NOT NULL;
 COMMENT ON COLUMN media.outbox.part IS 'One relay at a time drains a partition; an aggregate is always in the same one, so its order holds.';
 COMMENT ON COLUMN media.outbox.published_at IS 'Set after the broker''s confirm. Kept for 7 days so that events can be replayed.';

@@ -90,6 +90,10 @@ CREATE FUNCTION media.idle_queues(p_idle_seconds double precision)
       AND NOT EXISTS (
         SELECT FROM media.work r WHERE r.queue = w.queue
           AND r.claimed_at > clock_timestamp() - make_interval(secs => p_idle_seconds))
+      -- Nor was the queue asked in that time: workers that are busy, or not there yet, need not be told again and again.
+      AND NOT EXISTS (
+        SELECT FROM media.outbox o WHERE o.kind = 'command' AND o.routing_key = 'media.' || w.queue
+          AND o.created_at > clock_timestamp() - make_interval(secs => p_idle_seconds))
     ORDER BY w.queue, w.created_at
   $$;
 CREATE FUNCTION media.unfinished_uploads(p_abandoned_seconds double precision, p_limit int)

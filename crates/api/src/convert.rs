@@ -155,9 +155,10 @@ pub fn timestamp(time: OffsetDateTime) -> Timestamp {
     Timestamp { seconds: time.unix_timestamp(), nanos: time.nanosecond().cast_signed() }
 }
 
-/// `None` for a time that no calendar has.
+/// `None` for a time outside the years 1 to 9999 (google.protobuf.Timestamp).
 pub fn read_timestamp(time: &Timestamp) -> Option<OffsetDateTime> {
-    OffsetDateTime::from_unix_timestamp(time.seconds).ok()?.replace_nanosecond(u32::try_from(time.nanos).ok()?).ok()
+    let time = OffsetDateTime::from_unix_timestamp(time.seconds).ok()?.replace_nanosecond(u32::try_from(time.nanos).ok()?).ok()?;
+    (1..=9999).contains(&time.year()).then_some(time)
 }
 
 /// When a row was made: a ULID opens with 48 bits of milliseconds since 1970.

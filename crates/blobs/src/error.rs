@@ -129,7 +129,7 @@ enum Refusal {
 fn read_refusal(code: Option<&str>, status: u16) -> Refusal {
     match (code, status) {
         (Some("NoSuchUpload"), _) => Refusal::UploadGone,
-        (Some("NoSuchBucket" | "AccountProblem" | "AllAccessDisabled"), _) => Refusal::Denied,
+        (Some("NoSuchBucket" | "AccountProblem" | "AllAccessDisabled" | "ExpiredToken" | "RequestTimeTooSkewed"), _) => Refusal::Denied,
         (Some("NoSuchKey" | "NotFound"), _) => Refusal::NotFound,
         (Some("PreconditionFailed" | "InvalidPart" | "InvalidPartOrder"), _) => Refusal::Changed,
         (Some("EntityTooLarge"), _) => Refusal::Limit,

@@ -41,6 +41,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_sdk_s3::{Client, config::Builder};
 use aws_smithy_types::retry::RetryConfig;
+use backon::ExponentialBuilder;
 use media_domain::BlobName;
 
 pub use config::S3Config;
@@ -52,6 +53,12 @@ pub use part_writer::{PartWriter, SentUpload};
 pub use ranges::ObjectStream;
 pub use signing::{PresignGet, SignedUrl, content_disposition};
 pub use store::Head;
+
+/// How long a transfer in the middle of hours of work waits for a store that is away, beyond the tries of each request: about a
+/// minute.
+pub fn patience() -> ExponentialBuilder {
+    ExponentialBuilder::default().with_min_delay(Duration::from_secs(1)).with_max_delay(Duration::from_secs(15)).with_max_times(7).with_jitter()
+}
 
 /// The store. Cheap to clone; all clones share one pool of connections.
 #[derive(Clone)]

@@ -3,11 +3,12 @@
 //! Memory is two parts: one in flight and one filling. Whoever pushes faster than the store takes waits in
 //! [`PartWriter::write`].
 
+use backon::Retryable;
 use bytes::{Bytes, BytesMut};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-use crate::{BlobError, Blobs, Completed, Part, PartSize, UploadHandle, error::Cause, part_plan::MAX_PARTS};
+use crate::{BlobError, Blobs, Completed, Part, PartSize, UploadHandle, error::Cause, part_plan::MAX_PARTS, patience};
 
 /// Sends what is pushed as equal parts. Dropped, it stops the part in flight and completes nothing; the upload stays for
 /// whoever knows its id to abort.
@@ -81,7 +82,11 @@ impl PartWriter {
             u32::try_from(number).ok().filter(|number| *number <= MAX_PARTS).ok_or_else(|| Cause::TooManyParts(MAX_PARTS).limit())?;
         let body = self.filling.split().freeze();
         let (blobs, upload) = (self.blobs.clone(), self.upload.clone());
-        self.in_flight.spawn(async move { blobs.upload_part(&upload, number, body).await }.in_current_span());
+        let send = async move {
+            let send = async || blobs.upload_part(&upload, number, body.clone()).await;
+            send.retry(patience()).when(BlobError::is_transient).await
+        };
+        self.in_flight.spawn(send.in_current_span());
         Ok(())
     }
 

@@ -199,7 +199,8 @@ fn store(error: BlobError) -> JobError {
     match error {
         // Another attempt aborted our upload: it holds the lease.
         BlobError::UploadGone => JobError::LeaseLost,
-        error if error.is_transient() => JobError::Unavailable(error.into()),
+        // Rotated credentials or a missing right are an operator's matter, and no fault of the file.
+        error if error.is_transient() || matches!(error, BlobError::Denied(_)) => JobError::Unavailable(error.into()),
         error => internal(error),
     }
 }

@@ -87,10 +87,15 @@ impl Relay {
 
     /// Publishes a batch and marks what the broker confirmed; says whether that was all.
     async fn publish(&self, publisher: &mut Publisher, batch: Batch) -> Result<bool, StorageError> {
-        let (spans, messages): (Vec<Span>, Vec<Outbound>) = batch.rows.iter().map(outbound).unzip();
+        let (known, unknown): (Vec<&OutboxRow>, Vec<&OutboxRow>) = batch.rows.iter().partition(|row| is_known(row));
+        for row in unknown {
+            // A newer version wrote it, and a newer relay will know it.
+            error!(message.id = %row.id, message.r#type = row.message_type, "a command for no queue that this version knows stays where it is");
+        }
+        let (spans, messages): (Vec<Span>, Vec<Outbound>) = known.iter().map(|row| outbound(row)).unzip();
         let results = publisher.publish_all(&messages).await;
         drop(spans);
-        let confirmed = confirmed(&batch.rows, &results);
+        let confirmed = confirmed(&known, &results);
         let complete = confirmed.len() == batch.rows.len();
         metrics::counter!("media_outbox_published_total").increment(confirmed.len() as u64);
         if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
@@ -107,7 +112,7 @@ impl Relay {
 }
 
 /// The rows to mark: of each aggregate, all before its first message that is not confirmed.
-fn confirmed(rows: &[OutboxRow], results: &[Result<(), PublishError>]) -> Vec<i64> {
+fn confirmed(rows: &[&OutboxRow], results: &[Result<(), PublishError>]) -> Vec<i64> {
     let mut held: HashSet<AssetId> = HashSet::new();
     let mut confirmed = Vec::new();
     for (row, result) in rows.iter().zip(results) {
@@ -118,6 +123,10 @@ fn confirmed(rows: &[OutboxRow], results: &[Result<(), PublishError>]) -> Vec<i6
         }
     }
     confirmed
+}
+
+fn is_known(row: &OutboxRow) -> bool {
+    row.kind != OutboxKind::Command || command(&row.routing_key).is_some()
 }
 
 /// The message of a row, with the span that is open while it is published and that a consumer links to.
@@ -189,7 +198,7 @@ mod tests {
         let (a, b) = (AssetId::generate(), AssetId::generate());
         let rows = [row(1, a), row(2, b), row(3, a), row(4, a), row(5, b)];
         let results = [Ok(()), Ok(()), Err(PublishError::Nacked), Ok(()), Ok(())];
-        assert_eq!(confirmed(&rows, &results), [1, 2, 5]);
+        assert_eq!(confirmed(&rows.iter().collect::<Vec<_>>(), &results), [1, 2, 5]);
     }
 
     #[test]

@@ -162,12 +162,16 @@ fn accept(asset: &Asset, sha256: &str, size_bytes: u64, verdict: Verdict, media_
 
 fn store(error: BlobError) -> JobError {
     match error {
-        error if error.is_transient() => JobError::Unavailable(error.into()),
+        // Rotated credentials or a missing right are an operator's matter, and no fault of the file.
+        error if error.is_transient() || matches!(error, BlobError::Denied(_)) => JobError::Unavailable(error.into()),
         error => JobError::Failed { reason: Reason::Internal, source: error.into() },
     }
 }
 
-/// Whatever keeps clamd from giving a verdict, the file waits: it is never called clean.
+/// Without a verdict the file is never called clean: it waits for clamd, and fails if clamd cannot do it.
 fn clamd(error: ClamdError) -> JobError {
-    JobError::Unavailable(error.into())
+    match error {
+        ClamdError::Unavailable(_) => JobError::Unavailable(error.into()),
+        ClamdError::Refused(_) => JobError::Failed { reason: Reason::Internal, source: error.into() },
+    }
 }

@@ -33,6 +33,21 @@ impl Blobs<'_> {
         exactly_one(done.rows_affected(), StorageError::Changed { what: "blob" })
     }
 
+    /// Whether an object is noted, doomed or not.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn is_noted(&mut self, blob: &BlobName) -> Result<bool, StorageError> {
+        Ok(sqlx::query_scalar!(
+            r#"-- blobs.is_noted
+            SELECT EXISTS (SELECT FROM media.blobs WHERE bucket = $1 AND key = $2) AS "noted!""#,
+            blob.bucket,
+            blob.key,
+        )
+        .fetch_one(self.0.connection())
+        .await?)
+    }
+
     /// Dooms an object that no row names any more. Whoever was given its URL may read it for `keep` longer.
     ///
     /// # Errors

@@ -56,6 +56,8 @@ impl From<sqlx::Error> for StorageError {
             // SQLSTATE classes: 40 transaction rollback, 55P03 lock not available; 53 insufficient resources, 57P administrator
             // shutdown, 57014 statement timeout, 25P03 idle for too long in a transaction, 08 connection (PostgreSQL, appendix A).
             sqlx::Error::Database(database) => match database.code().as_deref() {
+                // A primary that was demoted, and credentials that were rotated.
+                Some(code) if code == "25006" || code.starts_with("28") => StorageError::Unavailable(error),
                 Some("40001" | "40P01" | "55P03") => StorageError::Contention(error),
                 Some("57014" | "25P03") => StorageError::Unavailable(error),
                 Some(code) if code.starts_with("53") || code.starts_with("57P") || code.starts_with("08") => {

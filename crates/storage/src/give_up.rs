@@ -16,8 +16,12 @@ impl TenantTx {
     /// # Errors
     /// [`StorageError::LeaseLost`] if another attempt has it.
     pub async fn give_up(&mut self, lease: &Lease, reason: Reason, detail: &str) -> Result<(), StorageError> {
-        self.work().end_failed(lease, reason, detail).await?;
         let asset = self.assets().lock(lease.asset).await?.ok_or(StorageError::Missing { what: "asset" })?;
+        if asset.deleted_at.is_some() {
+            // Its owner has let it go: there is nobody to tell of a failure.
+            return self.work().cancelled(lease).await;
+        }
+        self.work().end_failed(lease, reason, detail).await?;
         let mut needed = matches!(lease.group, Group::Scan | Group::Probe);
         for job in self.transcode_jobs().fail(lease.work, reason, detail).await? {
             needed |= job.required;

@@ -175,7 +175,7 @@ impl Work<'_> {
         exactly_one(done.rows_affected(), StorageError::LeaseLost)
     }
 
-    /// Gives a lease back. With `failed`, it counts as a failure and says why; on SIGTERM it does not.
+    /// Gives a lease back; cancelled work ends with it. With `failed`, it counts as a failure and says why; on SIGTERM it does not.
     ///
     /// # Errors
     /// [`StorageError::LeaseLost`] if another attempt has it.
@@ -183,7 +183,7 @@ impl Work<'_> {
         let (reason, message) = failed.unzip();
         let done = sqlx::query!(
             "-- work.release
-            UPDATE media.work SET state = 'waiting', lease_owner = NULL, lease_until = NULL,
+            UPDATE media.work SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'waiting' END, lease_owner = NULL, lease_until = NULL,
               not_before = clock_timestamp() + make_interval(secs => $3),
               failures = failures + CASE WHEN $4::text IS NULL THEN 0 ELSE 1 END,
               reason = coalesce($4, reason), error_message = coalesce($5, error_message)

@@ -6,13 +6,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use backon::Retryable;
 use bytes::Bytes;
 use media_blobs::{BlobError, Blobs, PartSize, PartWriter, SentUpload, UploadHandle, keys};
 use media_domain::{
     BlobName, MediaInfo, Profiles, Reason, VariantId,
     event::{Event, VariantCreated},
     plan::{Plan, plan},
-    profile::Recipe,
+    profile::{ProfileName, Recipe},
     work::{Group, Queue},
 };
 use media_storage::{
@@ -65,6 +66,17 @@ impl Work for Transcoder {
     }
 }
 
+/// In a roll-out, one worker plans what another does not know yet: the work waits for one that does.
+#[derive(Debug, thiserror::Error)]
+#[error("this worker does not know the profile {0}")]
+struct UnknownProfile(ProfileName);
+
+impl From<UnknownProfile> for JobError {
+    fn from(error: UnknownProfile) -> Self {
+        JobError::Unavailable(error.into())
+    }
+}
+
 /// One variant to make, and where it goes.
 struct Wanted {
     output: Output,
@@ -80,10 +92,7 @@ impl Transcoder {
         let existing = tx.variants().list(lease.asset).await?;
         let mut wanted = Vec::new();
         for profile in tx.transcode_jobs().of_work(lease.work).await? {
-            let found = self.profiles.find(asset.kind, profile.as_str()).ok_or_else(|| JobError::Permanent {
-                reason: Reason::Unsupported,
-                detail: format!("there is no profile {profile} for an asset of kind {}", asset.kind),
-            })?;
+            let found = self.profiles.find(asset.kind, profile.as_str()).ok_or_else(|| UnknownProfile(profile.clone()))?;
             let generation = existing.iter().find(|variant| variant.profile == profile).map_or(0, |variant| variant.generation + 1);
             let blob = self.blobs.in_bucket(&keys::variant(lease.tenant, lease.asset, &profile, generation));
             wanted.push(Wanted { output: Output { profile, make: found.make.clone() }, blob, generation });
@@ -151,8 +160,17 @@ impl Transcoder {
             let handle = self.blobs.create(blob, output.make.mime()).await.map_err(store)?;
             let written = OutputUpload { blob: blob.clone(), s3_upload_id: handle.upload_id.clone() };
             let mut tx = self.database.in_tenant(lease.tenant, "transcoder.open_upload").await?;
-            tx.output_uploads().insert(lease, &output.profile, &written).await?;
-            tx.commit().await?;
+            let inserted = async {
+                tx.output_uploads().insert(lease, &output.profile, &written).await?;
+                tx.commit().await
+            };
+            if let Err(error) = inserted.await {
+                // Nobody will know of it: it goes now, or stays without a part until the bucket's own rule removes it.
+                if let Err(error) = self.blobs.abort(&handle).await {
+                    tracing::warn!(error = %error, "an upload without a row is left behind");
+                }
+                return Err(error.into());
+            }
             let part = PartSize::expecting(expected_bytes(&output.make, duration_ms));
             uploads.push(Upload(PartWriter::new(self.blobs.clone(), handle, part)));
         }
@@ -255,7 +273,8 @@ struct Original<'a> {
 
 impl RangeReader for Original<'_> {
     async fn read(&self, offset: u64, length: u64) -> Result<Bytes, BoxError> {
-        Ok(self.blobs.read(self.blob, offset, length, None).await?)
+        let read = async || self.blobs.read(self.blob, offset, length, None).await;
+        Ok(read.retry(media_blobs::patience()).when(BlobError::is_transient).await?)
     }
 }
 
@@ -272,10 +291,15 @@ fn store(error: BlobError) -> JobError {
     match error {
         // Another attempt aborted our upload: it holds the lease.
         BlobError::UploadGone => JobError::LeaseLost,
-        BlobError::Limit(_) => JobError::Permanent { reason: Reason::LimitHit, detail: "an output outgrew what can be stored".to_owned() },
-        error if error.is_transient() => JobError::Unavailable(error.into()),
+        BlobError::Limit(_) => outgrown(),
+        // Rotated credentials or a missing right are an operator's matter, and no fault of the file.
+        error if error.is_transient() || matches!(error, BlobError::Denied(_)) => JobError::Unavailable(error.into()),
         error => JobError::Failed { reason: Reason::Internal, source: error.into() },
     }
+}
+
+fn outgrown() -> JobError {
+    JobError::Permanent { reason: Reason::LimitHit, detail: "an output outgrew what can be stored".to_owned() }
 }
 
 /// What a failed child means for the job. The child's own words stay in the log: they may come out of the file.
@@ -305,6 +329,8 @@ fn storage_failed(failure: ChildFailure) -> JobError {
     while let Some(error) = cause {
         match error.downcast_ref::<BlobError>() {
             Some(BlobError::UploadGone) => return JobError::LeaseLost,
+            Some(BlobError::Limit(_)) => return outgrown(),
+            Some(BlobError::Denied(_)) => break,
             Some(blob) if !blob.is_transient() => return JobError::Failed { reason: Reason::Internal, source: failure.into() },
             Some(_) => break,
             None => cause = error.source(),

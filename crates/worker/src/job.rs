@@ -30,13 +30,22 @@ enum End<O> {
     Released,
 }
 
-pub(crate) async fn run<W: Work>(shared: &Shared<W>, claimed: Claimed, sender: Option<String>) {
-    let lease = match begin(shared, claimed).await {
+/// What a permit does after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    GoOn,
+    /// Something that every job needs is away: not at once to the next.
+    Pause,
+}
+
+pub(crate) async fn run<W: Work>(shared: &Shared<W>, claimed: Claimed, sender: Option<String>) -> Next {
+    let read = async || begin(shared, claimed).await;
+    let lease = match read.retry(tries()).when(StorageError::is_transient).await {
         Ok(Some(lease)) => lease,
-        Ok(None) => return,
+        Ok(None) => return Next::GoOn,
         Err(error) => {
-            warn!(work.id = %claimed.work, error = %error, "claimed work could not be read; its lease runs out");
-            return;
+            warn!(work.id = %claimed.work, error = chain(&error), "claimed work could not be read; its lease runs out");
+            return Next::Pause;
         }
     };
     let span = info_span!(
@@ -50,7 +59,12 @@ pub(crate) async fn run<W: Work>(shared: &Shared<W>, claimed: Claimed, sender: O
     if let Some(sender) = &sender {
         trace_context::add_link(&span, sender);
     }
-    attempt(shared, &lease).instrument(span).await;
+    attempt(shared, &lease).instrument(span).await
+}
+
+/// How often the database is asked again while it is away: for about half a minute.
+fn tries() -> ExponentialBuilder {
+    ExponentialBuilder::default().with_min_delay(Duration::from_millis(100)).with_max_delay(Duration::from_secs(2)).with_max_times(20).with_jitter()
 }
 
 /// Reads the lease's row and marks its jobs as running.
@@ -62,7 +76,7 @@ async fn begin<W: Work>(shared: &Shared<W>, claimed: Claimed) -> Result<Option<L
     Ok(Some(lease))
 }
 
-async fn attempt<W: Work>(shared: &Shared<W>, lease: &Lease) {
+async fn attempt<W: Work>(shared: &Shared<W>, lease: &Lease) -> Next {
     let begun = Instant::now();
     info!("the attempt begins");
     let progress = Progress::default();
@@ -79,11 +93,25 @@ async fn attempt<W: Work>(shared: &Shared<W>, lease: &Lease) {
     Span::current().record("outcome", outcome);
     metrics::counter!("media_jobs_total", "queue" => W::QUEUE.as_str(), "group" => lease.group.as_str(), "outcome" => outcome).increment(1);
     metrics::histogram!("media_job_seconds", "queue" => W::QUEUE.as_str(), "group" => lease.group.as_str()).record(begun.elapsed());
-    match settle(shared, lease, end).await {
+    let next = if outcome == "unavailable" { Next::Pause } else { Next::GoOn };
+    let done = matches!(end, End::Done(_));
+    let mut settled = settle(shared, lease, end).await;
+    if let Err(error) = &settled
+        && done
+        && !matches!(error, StorageError::LeaseLost)
+        && !error.is_transient()
+    {
+        // The same would be refused again: that is a failure of this attempt, and not a worker that was lost.
+        error!(error = chain(error), "the outcome cannot be written");
+        let refused = std::io::Error::other(error.to_string()).into();
+        settled = settle::<W>(shared, lease, End::Failed(JobError::Failed { reason: Reason::Internal, source: refused })).await;
+    }
+    match settled {
         Ok(()) => info!(outcome, duration_ms = begun.elapsed().as_millis(), "the attempt ended"),
         Err(StorageError::LeaseLost) => info!(outcome, "another attempt has the lease, or the work was cancelled: nothing is written"),
         Err(error) => error!(outcome, error = chain(&error), "the attempt's end could not be written; its lease runs out"),
     }
+    next
 }
 
 /// Runs the job beside its heartbeat, and stops it when the lease is lost, cancelled, or the process must leave.
@@ -114,13 +142,8 @@ async fn settle<W: Work>(shared: &Shared<W>, lease: &Lease, end: End<W::Outcome>
             error => warn!(error = chain(error), "the attempt failed"),
         }
     }
-    let tries = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(2))
-        .with_max_times(20)
-        .with_jitter();
     let write = async || timeout(shared.config.lease, write(shared, lease, &end)).await.unwrap_or(Err(StorageError::LeaseLost));
-    write.retry(tries).when(StorageError::is_transient).await
+    write.retry(tries()).when(StorageError::is_transient).await
 }
 
 async fn write<W: Work>(shared: &Shared<W>, lease: &Lease, end: &End<W::Outcome>) -> Result<(), StorageError> {

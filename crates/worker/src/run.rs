@@ -11,7 +11,11 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
-use crate::{Work, job, watch_broker, watch_database};
+use crate::{
+    Work,
+    job::{self, Next},
+    watch_broker, watch_database,
+};
 
 /// The settings of the loop.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -30,7 +34,7 @@ pub struct WorkerConfig {
     pub idle_poll: Duration,
 }
 
-/// How long a permit waits after the database could not be asked.
+/// How long a permit waits after the database could not be asked, or a job found something that it needs away.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// What all permits share.
@@ -76,11 +80,16 @@ async fn permit<W: Work>(shared: Arc<Shared<W>>, source: Arc<CommandSource>) {
         while !stop.is_cancelled() {
             let sender = message.as_ref().and_then(|delivery| delivery.message.traceparent.clone());
             match claim(&shared, message.take()).await {
-                Ok(Some(claimed)) => job::run(&shared, claimed, sender).await,
+                Ok(Some(claimed)) => {
+                    if job::run(&shared, claimed, sender).await == Next::Pause {
+                        stop.run_until_cancelled(sleep(jittered(AFTER_ERROR))).await;
+                    }
+                }
                 Ok(None) => break,
                 Err(error) => {
                     warn!(queue = %W::QUEUE, error = %error, "work could not be claimed");
-                    wait = AFTER_ERROR;
+                    // Not before: the message went back, and would be here again at once.
+                    stop.run_until_cancelled(sleep(jittered(AFTER_ERROR))).await;
                     break;
                 }
             }

@@ -22,7 +22,7 @@ pub fn states(seen: &Seen, asset: &str, checks: &mut Checks) {
     let passed: Vec<(&str, f64)> = seen.of(asset).filter_map(|event| Some((state(event)?, since_creation(seen, event)))).collect();
     println!("  {}", passed.iter().map(|(state, seconds)| format!("{state} {seconds:.1} s")).collect::<Vec<_>>().join("  →  "));
     let names: Vec<&str> = passed.iter().map(|(state, _)| *state).collect();
-    checks.claim("it passed each state once", names == ["uploading", "scanning", "transcoding", "ready"], "");
+    checks.claim("it passed each state once, and in this order", names == ["uploading", "scanning", "transcoding", "ready"], "");
 }
 
 /// Every event, by subject, and whether order was kept.

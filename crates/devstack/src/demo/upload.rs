@@ -41,7 +41,7 @@ pub async fn all_the_way(person: &Person, consumer: &Consumer, file: &Path, chec
     checks.claim("it is ready", status.success() && shown.is_ready(), why.trim());
     let settled = consumer.until("the last event", SETTLE_LIMIT, |seen| is_settled(seen, &shown)).await;
     println!(
-        "  uploaded after {}, ready with every variant after {}, captions and last event after {}",
+        "  uploaded after {}, every job done after {}, the last event here after {}",
         seconds(uploaded),
         seconds(watched),
         seconds(began.elapsed())

@@ -4,14 +4,14 @@ use media_blobs::UploadHandle;
 use media_domain::{Reason, Status};
 use media_storage::{across::UnfinishedUpload, uploads::UploadState};
 
-use super::{BATCH, Janitor};
+use super::{BATCH, Janitor, swept};
 
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
-    let mut swept = 0;
+    let mut count = 0;
     for unfinished in janitor.database.across_tenants().unfinished_uploads(janitor.config.abandoned_after, BATCH).await? {
-        swept += u64::from(end(janitor, unfinished).await?);
+        count += swept("abandoned_uploads", &unfinished.upload, end(janitor, unfinished).await);
     }
-    Ok(swept)
+    Ok(count)
 }
 
 async fn end(janitor: &Janitor, unfinished: UnfinishedUpload) -> anyhow::Result<bool> {
@@ -31,7 +31,10 @@ async fn end(janitor: &Janitor, unfinished: UnfinishedUpload) -> anyhow::Result<
         UploadState::Aborting => drop(tx),
         UploadState::Completed | UploadState::Aborted => return Ok(false),
     }
-    janitor.blobs.abort(&UploadHandle { blob: upload.blob, upload_id: upload.s3_upload_id }).await?;
+    let handle = UploadHandle { blob: upload.blob, upload_id: upload.s3_upload_id };
+    janitor.blobs.abort(&handle).await?;
+    // The store may have completed it before the api could say so. An upload that was given up never becomes the asset's.
+    janitor.blobs.delete(&handle.blob).await?;
     let mut tx = janitor.database.in_tenant(tenant, "janitor.abort_upload").await?;
     tx.uploads().advance(upload.id, UploadState::Aborting, UploadState::Aborted).await?;
     tx.commit().await?;

@@ -1,15 +1,21 @@
 //! Objects that no row names any more, when their time has come.
 
-use super::{BATCH, Janitor};
+use media_domain::{BlobName, TenantId};
+
+use super::{BATCH, Janitor, swept};
 
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
-    let mut swept = 0;
+    let mut count = 0;
     for (tenant, blob) in janitor.database.across_tenants().doomed_blobs(BATCH).await? {
-        janitor.blobs.delete(&blob).await?;
-        let mut tx = janitor.database.in_tenant(tenant, "janitor.doomed_blobs").await?;
-        tx.blobs().erase(&blob).await?;
-        tx.commit().await?;
-        swept += 1;
+        count += swept("doomed_blobs", &blob.key, erase(janitor, tenant, &blob).await);
     }
-    Ok(swept)
+    Ok(count)
+}
+
+async fn erase(janitor: &Janitor, tenant: TenantId, blob: &BlobName) -> anyhow::Result<bool> {
+    janitor.blobs.delete(blob).await?;
+    let mut tx = janitor.database.in_tenant(tenant, "janitor.doomed_blobs").await?;
+    tx.blobs().erase(blob).await?;
+    tx.commit().await?;
+    Ok(true)
 }

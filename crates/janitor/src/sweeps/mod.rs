@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use media_blobs::Blobs;
 use media_runtime::Context;
-use media_storage::Database;
+use media_storage::{Database, StorageError};
 use serde::Deserialize;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
@@ -42,6 +42,20 @@ pub struct SweepsConfig {
 
 /// How many rows a sweep takes at a time.
 const BATCH: i32 = 100;
+
+/// Counts one row of a sweep. A row that cannot be swept is told and left for the next turn: it must not keep the others from
+/// theirs. One that somebody else swept meanwhile is done.
+fn swept(name: &'static str, row: &dyn std::fmt::Display, outcome: anyhow::Result<bool>) -> u64 {
+    match outcome {
+        Ok(done) => u64::from(done),
+        Err(error) if matches!(error.downcast_ref(), Some(StorageError::Changed { .. } | StorageError::LeaseLost)) => 0,
+        Err(error) => {
+            metrics::counter!("media_sweep_failures_total", "sweep" => name).increment(1);
+            warn!(sweep = name, row = %row, error = format!("{error:#}"), "a row cannot be swept; it is tried again at the next turn");
+            0
+        }
+    }
+}
 
 /// What a sweep works with.
 pub struct Janitor {

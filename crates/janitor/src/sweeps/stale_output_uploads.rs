@@ -1,22 +1,35 @@
-//! Multipart uploads that attempts left behind, of work that has ended.
+//! What attempts left behind in the bucket, of work that has ended: multipart uploads, and objects that no row names.
 
 use media_blobs::UploadHandle;
+use media_domain::{TenantId, WorkId};
 
-use super::{BATCH, Janitor};
+use super::{BATCH, Janitor, swept};
 
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
-    let mut swept = 0;
+    let mut count = 0;
     for (tenant, work) in janitor.database.across_tenants().stale_output_uploads(BATCH).await? {
-        let mut tx = janitor.database.in_tenant(tenant, "janitor.stale_output_uploads").await?;
-        let uploads = tx.output_uploads().of_work(work).await?;
-        drop(tx);
-        for upload in uploads {
-            janitor.blobs.abort(&UploadHandle { blob: upload.blob, upload_id: upload.s3_upload_id }).await?;
-            swept += 1;
-        }
-        let mut tx = janitor.database.in_tenant(tenant, "janitor.stale_output_uploads").await?;
-        tx.output_uploads().forget(work).await?;
-        tx.commit().await?;
+        count += swept("stale_output_uploads", &work, clear(janitor, tenant, work).await);
     }
-    Ok(swept)
+    Ok(count)
+}
+
+async fn clear(janitor: &Janitor, tenant: TenantId, work: WorkId) -> anyhow::Result<bool> {
+    let mut tx = janitor.database.in_tenant(tenant, "janitor.stale_output_uploads").await?;
+    let mut left = Vec::new();
+    for upload in tx.output_uploads().of_work(work).await? {
+        let named = tx.blobs().is_noted(&upload.blob).await?;
+        left.push((UploadHandle { blob: upload.blob, upload_id: upload.s3_upload_id }, named));
+    }
+    drop(tx);
+    for (handle, named) in left {
+        janitor.blobs.abort(&handle).await?;
+        if !named {
+            // Completed by an attempt whose work then ended without it.
+            janitor.blobs.delete(&handle.blob).await?;
+        }
+    }
+    let mut tx = janitor.database.in_tenant(tenant, "janitor.stale_output_uploads").await?;
+    tx.output_uploads().forget(work).await?;
+    tx.commit().await?;
+    Ok(true)
 }
