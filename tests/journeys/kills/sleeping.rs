@@ -1,5 +1,7 @@
 //! SIGSTOP of a transcoder, past its lease, and SIGCONT: it finds its work done by another, and changes nothing.
 
+use std::{fs, path::Path};
+
 use media_devstack::{Binary, Service};
 use media_proto::v1::AssetStatus;
 use rustix::process::Signal;
@@ -22,7 +24,7 @@ async fn a_transcoder_that_slept_past_its_lease_before_complete_changes_no_objec
     let mut late = scene.proxy.hold(Moment::BeforeTheStore, |asked| asked.completes_upload() && of_the_rung(asked));
     let id = scene.upload_small_film().await;
     let asked = late.caught().await;
-    sleeper.signal(Signal::STOP).unwrap();
+    put_to_sleep(&sleeper).await;
 
     let _other = scene.worker(Binary::Transcoder).await;
     scene.caller.until(&id, AssetStatus::Ready, LIMIT).await;
@@ -51,7 +53,7 @@ async fn a_transcoder_that_slept_past_its_lease_after_its_last_part_does_not_com
     let mut part = scene.proxy.hold(Moment::BeforeTheAnswer, |asked| asked.sends_part() && of_the_rung(asked));
     let id = scene.upload_small_film().await;
     let asked = part.caught().await;
-    sleeper.signal(Signal::STOP).unwrap();
+    put_to_sleep(&sleeper).await;
     part.let_go();
 
     let _other = scene.worker(Binary::Transcoder).await;
@@ -67,6 +69,23 @@ async fn a_transcoder_that_slept_past_its_lease_after_its_last_part_does_not_com
     scene.assert_ready_once(&id).await;
     assert_eq!(scene.bucket.objects().await.remove(&key).unwrap(), before, "the object is the one that its row describes");
     assert_is_the_film(&scene.bucket.bytes(&key).await, size);
+}
+
+/// SIGSTOP, and waits until it has taken hold of every thread: on a busy machine one may run on for a while.
+async fn put_to_sleep(service: &Service) {
+    service.signal(Signal::STOP).unwrap();
+    eventually("every thread of the service has stopped", LIMIT, async || {
+        let threads = fs::read_dir(format!("/proc/{}/task", service.pid())).unwrap();
+        let states: Vec<String> = threads.filter_map(|thread| state(&thread.unwrap().path())).collect();
+        if states.iter().all(|state| state == "T") { Ok(()) } else { Err(states) }
+    })
+    .await;
+}
+
+/// The third field of a thread's `stat`, behind a name in parentheses that may hold anything.
+fn state(thread: &Path) -> Option<String> {
+    let stat = fs::read_to_string(thread.join("stat")).ok()?;
+    Some(stat.rsplit_once(") ")?.1.split(' ').next()?.to_owned())
 }
 
 /// Waits until the transcoder says that it lost its work.
