@@ -106,7 +106,8 @@ fn no_file_is_over_500_lines() {
 
 /// The names of all packages in a package's binary.
 fn linked(package: &str) -> BTreeSet<String> {
-    let tree = run(Command::new("cargo").args(["tree", "--offline", "--locked", "--edges", "normal", "--prefix", "none", "--package", package]));
+    let tree =
+        run(Command::new("cargo").args(["tree", "--offline", "--locked", "--edges", "normal", "--prefix", "none", "--package", package]));
     tree.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
 }
 

@@ -29,7 +29,8 @@ async fn a_picture_gets_three_widths_of_webp() {
     assert_eq!((got.asset.as_ref().unwrap().width, got.asset.unwrap().height), (Some(2000), Some(1000)));
 
     let playback = caller.playback.get_playback(GetPlaybackRequest { asset_id: id }).await.unwrap().into_inner().playback.unwrap();
-    let sizes: Vec<_> = playback.images.iter().map(|image| (image.profile.as_str(), image.mime.as_str(), image.width, image.height)).collect();
+    let sizes: Vec<_> =
+        playback.images.iter().map(|image| (image.profile.as_str(), image.mime.as_str(), image.width, image.height)).collect();
     assert_eq!(sizes, [("webp-320", "image/webp", 320, 160), ("webp-640", "image/webp", 640, 320), ("webp-1280", "image/webp", 1280, 640)]);
     for image in &playback.images {
         let bytes = reqwest::get(&image.url).await.unwrap().bytes().await.unwrap();

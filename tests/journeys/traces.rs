@@ -164,12 +164,13 @@ async fn an_upload_that_ends_in_another_trace_goes_on_in_the_one_it_began_in() {
     ];
     let spans = whole_trace(&collector, &begun, &expected).await;
     let call = whole_trace(&collector, &ended, &[("media-api", COMPLETE)]).await;
-    let (create, end, complete) = (get(&spans, "media-api", CREATE), get(&spans, "media-api", "end upload"), get(&call, "media-api", COMPLETE));
+    let (create, end, complete) =
+        (get(&spans, "media-api", CREATE), get(&spans, "media-api", "end upload"), get(&call, "media-api", COMPLETE));
     assert_eq!((complete.parent.as_str(), end.parent.as_str()), (ended.span.as_str(), create.place.span.as_str()));
     assert_eq!(get(&spans, "media-scanner", "media.scan scan").parent, end.place.span);
     // From either trace a person finds the other.
-    assert_eq!(end.links, [complete.place.clone()]);
-    assert_eq!(complete.links, [end.place.clone()]);
+    assert_eq!(end.links, std::slice::from_ref(&complete.place));
+    assert_eq!(complete.links, std::slice::from_ref(&end.place));
     assert!(call.iter().all(|span| span.service == "media-api"), "{call:?}");
     let correlations: Vec<Option<String>> =
         sqlx::query_scalar("SELECT DISTINCT correlation_id FROM media.outbox").fetch_all(&world.sql().await).await.unwrap();

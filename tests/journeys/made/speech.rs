@@ -29,13 +29,21 @@ async fn speech_is_written_down_and_players_see_it_only_when_it_is_approved() {
     let sql = world.sql().await;
     let asset = id.parse::<AssetId>().unwrap().as_uuid();
     let (language, segments, source): (String, Value, String) =
-        sqlx::query_as("SELECT language, segments, source FROM media.transcripts WHERE asset_id = $1").bind(asset).fetch_one(&sql).await.unwrap();
+        sqlx::query_as("SELECT language, segments, source FROM media.transcripts WHERE asset_id = $1")
+            .bind(asset)
+            .fetch_one(&sql)
+            .await
+            .unwrap();
     assert_eq!((language.as_str(), source.as_str()), ("en", "ai"));
     assert_eq!(transcript.data["language"], "en");
     let text: Vec<&str> = segments.as_array().unwrap().iter().map(|segment| segment["text"].as_str().unwrap()).collect();
     assert_is_what_was_said(&text.join(" "));
     let (kind, provenance): (String, Value) =
-        sqlx::query_as("SELECT kind, ai_provenance FROM media.ai_media_artifacts WHERE source_asset_id = $1").bind(asset).fetch_one(&sql).await.unwrap();
+        sqlx::query_as("SELECT kind, ai_provenance FROM media.ai_media_artifacts WHERE source_asset_id = $1")
+            .bind(asset)
+            .fetch_one(&sql)
+            .await
+            .unwrap();
     assert_eq!((kind.as_str(), &recorded.data["kind"]), ("transcript", &Value::from("transcript")));
     for field in ["model", "trace_id", "generated_at"] {
         assert!(provenance[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {provenance}");
@@ -52,9 +60,16 @@ async fn speech_is_written_down_and_players_see_it_only_when_it_is_approved() {
     assert_eq!(reqwest::get(&guessed).await.unwrap().status(), 404, "whoever guesses its address gets nothing");
 
     let track = tracks[0].id.parse::<CaptionTrackId>().unwrap().as_uuid();
-    sqlx::query("UPDATE media.caption_tracks SET approved = true, reviewed_at = now() WHERE id = $1").bind(track).execute(&sql).await.unwrap();
+    sqlx::query("UPDATE media.caption_tracks SET approved = true, reviewed_at = now() WHERE id = $1")
+        .bind(track)
+        .execute(&sql)
+        .await
+        .unwrap();
     let shown = playback(&mut caller, &id).await;
-    assert_eq!(shown.captions.iter().map(|caption| caption.url.as_str()).collect::<Vec<_>>(), [&guessed.replace(token(&guessed), token(&shown.hls_url))]);
+    assert_eq!(
+        shown.captions.iter().map(|caption| caption.url.as_str()).collect::<Vec<_>>(),
+        [&guessed.replace(token(&guessed), token(&shown.hls_url))]
+    );
     let playlist = eventually("the approved track is in the master playlist", SOON, async || {
         let master = Master::get(&shown.hls_url).await;
         master.captions.first().cloned().ok_or(master.text)
@@ -92,7 +107,8 @@ fn talk() -> Vec<u8> {
     let voice = folder.path().join("voice.wav").display().to_string();
     samples::run(std::process::Command::new("espeak-ng").args(["-v", "en-us", "-s", "145", "-w", &voice, SPOKEN]));
     let picture = "testsrc2=size=320x180:rate=25";
-    let picture = ["-f", "lavfi", "-i", picture, "-i", &voice, "-shortest", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"];
+    let picture =
+        ["-f", "lavfi", "-i", picture, "-i", &voice, "-shortest", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"];
     let sound = ["-af", "adelay=500:all=1,aresample=48000", "-c:a", "aac", "-movflags", "+faststart"];
     samples::ffmpeg("talk.mp4", &[&picture[..], &sound].concat())
 }

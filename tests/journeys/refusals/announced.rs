@@ -38,7 +38,10 @@ async fn what_cannot_be_uploaded_is_refused_with_every_field_at_fault_and_opens_
 
     leftovers::assert_nothing_is_left(&world, caller.tenant).await;
     let sql = world.sql().await;
-    let rows: i64 = sqlx::query_scalar("SELECT (SELECT count(*) FROM media.assets) + (SELECT count(*) FROM media.outbox)").fetch_one(&sql).await.unwrap();
+    let rows: i64 = sqlx::query_scalar("SELECT (SELECT count(*) FROM media.assets) + (SELECT count(*) FROM media.outbox)")
+        .fetch_one(&sql)
+        .await
+        .unwrap();
     assert_eq!(rows, 0, "no asset, and no event");
     caller.create(good).await;
 }

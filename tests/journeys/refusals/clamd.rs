@@ -34,7 +34,11 @@ async fn while_clamd_is_down_a_file_waits_and_is_never_ready() {
     let asset = id.parse::<AssetId>().unwrap().as_uuid();
     let failures = eventually("the scan was tried, twice, and waits", LIMIT, async || {
         let (state, attempts, failures): (String, i32, i32) =
-            sqlx::query_as("SELECT state, attempts, failures FROM media.work WHERE asset_id = $1").bind(asset).fetch_one(&sql).await.unwrap();
+            sqlx::query_as("SELECT state, attempts, failures FROM media.work WHERE asset_id = $1")
+                .bind(asset)
+                .fetch_one(&sql)
+                .await
+                .unwrap();
         if attempts >= 2 && state == "waiting" { Ok(failures) } else { Err((state, attempts)) }
     })
     .await;

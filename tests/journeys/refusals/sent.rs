@@ -6,7 +6,8 @@ use aws_sdk_s3::primitives::ByteStream;
 use media_devstack::Binary;
 use media_domain::AssetId;
 use media_proto::v1::{
-    AbortUploadRequest, AssetKind, AssetStatus, CompleteUploadRequest, CompletedPart, CreateUploadRequest, GetDownloadUrlRequest, SignUploadPartsRequest,
+    AbortUploadRequest, AssetKind, AssetStatus, CompleteUploadRequest, CompletedPart, CreateUploadRequest, GetDownloadUrlRequest,
+    SignUploadPartsRequest,
 };
 use tonic::Code;
 

@@ -68,7 +68,9 @@ async fn every_method_answers_another_tenants_asset_as_one_that_never_was() {
     let mut stranger = world.caller().await;
     let never = AssetId::generate().to_string();
     for method in methods() {
-        let (Some(foreign), Some(unknown)) = (ask(&mut stranger, &method, &id).await, ask(&mut stranger, &method, &never).await) else { continue };
+        let (Some(foreign), Some(unknown)) = (ask(&mut stranger, &method, &id).await, ask(&mut stranger, &method, &never).await) else {
+            continue;
+        };
         let (foreign, unknown) = (foreign.expect_err(&method), unknown.expect_err(&method));
         assert_eq!(super::refusal(&foreign), reason(Code::NotFound, "ASSET_NOT_FOUND"), "{method}");
         assert_eq!((foreign.message(), foreign.details()), (unknown.message(), unknown.details()), "{method}");

@@ -37,19 +37,30 @@ async fn only_a_lease_that_is_over_is_found() {
 }
 
 #[tokio::test]
-async fn a_queue_is_idle_when_work_waits_and_none_was_claimed_for_a_while() {
+async fn a_queue_is_idle_when_work_waits_and_none_was_claimed_nor_asked_for_in_a_while() {
     let place = Place::new("sweeps-idle").await;
     let idle = async || place.janitor.across_tenants().idle_queues(Duration::from_secs(60)).await.unwrap();
+    let age_commands = async || change(&place, "UPDATE media.outbox SET created_at = created_at - interval '2 minutes'").await;
     let owner = tenant();
     let scan = place.work(owner, Group::Scan).await;
+    age_commands().await;
     assert_eq!(idle().await, [], "it has just come");
     place.set_work(scan, "not_before = clock_timestamp() - interval '2 minutes'").await;
     assert_eq!(idle().await, [(Queue::Scan, scan, owner)]);
+
+    let mut tx = place.janitor.in_tenant(owner, "janitor.wake").await.unwrap();
+    tx.work().wake(scan, Queue::Scan).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(idle().await, [], "its workers have just been asked");
+    age_commands().await;
+    assert_eq!(idle().await, [(Queue::Scan, scan, owner)]);
+
     // Another queue's claim changes nothing; this queue's does.
     place.work(tenant(), Group::Captions).await;
     place.claim(Queue::Caption).await.unwrap();
     assert_eq!(idle().await, [(Queue::Scan, scan, owner)]);
     let other = place.work(tenant(), Group::Scan).await;
+    age_commands().await;
     place.claim(Queue::Scan).await.unwrap();
     place.set_work(other, "not_before = clock_timestamp() - interval '2 minutes'").await;
     assert_eq!(idle().await, []);
