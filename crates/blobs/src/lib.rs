@@ -57,7 +57,11 @@ pub use store::Head;
 /// How long a transfer in the middle of hours of work waits for a store that is away, beyond the tries of each request: about a
 /// minute.
 pub fn patience() -> ExponentialBuilder {
-    ExponentialBuilder::default().with_min_delay(Duration::from_secs(1)).with_max_delay(Duration::from_secs(15)).with_max_times(7).with_jitter()
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_secs(1))
+        .with_max_delay(Duration::from_secs(15))
+        .with_max_times(7)
+        .with_jitter()
 }
 
 /// The store. Cheap to clone; all clones share one pool of connections.

@@ -15,7 +15,8 @@ use media_domain::{
 };
 use media_runtime::trace_context;
 use media_storage::{
-    Database, StorageError, TenantTx, ai_artifacts::NewAiArtifact, caption_tracks::NewCaptionTrack, output_uploads::OutputUpload, transcripts::NewTranscript, work::Lease,
+    Database, StorageError, TenantTx, ai_artifacts::NewAiArtifact, caption_tracks::NewCaptionTrack, output_uploads::OutputUpload,
+    transcripts::NewTranscript, work::Lease,
 };
 use media_worker::{JobError, Progress, Work};
 use time::OffsetDateTime;

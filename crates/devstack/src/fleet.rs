@@ -40,7 +40,8 @@ impl Fleet {
     /// # Errors
     /// `System` if there is no folder or no port to be had.
     pub fn new(isolated: Isolated) -> Result<Self, DevstackError> {
-        let folder = tempfile::Builder::new().prefix("media-fleet-").tempdir().map_err(DevstackError::system("making a temporary folder"))?;
+        let folder =
+            tempfile::Builder::new().prefix("media-fleet-").tempdir().map_err(DevstackError::system("making a temporary folder"))?;
         let mut ports = FleetPorts::default();
         Ok(Self { isolated, folder, grpc: ports.next()?, http: ports.next()?, settings: BTreeMap::new(), started: 0, ports })
     }

@@ -64,7 +64,11 @@ pub(crate) async fn run<W: Work>(shared: &Shared<W>, claimed: Claimed, sender: O
 
 /// How often the database is asked again while it is away: for about half a minute.
 fn tries() -> ExponentialBuilder {
-    ExponentialBuilder::default().with_min_delay(Duration::from_millis(100)).with_max_delay(Duration::from_secs(2)).with_max_times(20).with_jitter()
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(2))
+        .with_max_times(20)
+        .with_jitter()
 }
 
 /// Reads the lease's row and marks its jobs as running.

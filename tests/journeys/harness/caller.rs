@@ -6,8 +6,8 @@ use jsonwebtoken::{EncodingKey, Header};
 use media_devstack::{JWT_AUDIENCE, JWT_ISSUER, JWT_SECRET};
 use media_domain::{OwnerId, TenantId};
 use media_proto::v1::{
-    Asset, AssetKind, AssetStatus, CompleteUploadRequest, CreateUploadRequest, CreateUploadResponse, GetAssetRequest, GetAssetResponse, JobStatus,
-    SignedPart, asset_service_client::AssetServiceClient, playback_service_client::PlaybackServiceClient,
+    Asset, AssetKind, AssetStatus, CompleteUploadRequest, CreateUploadRequest, CreateUploadResponse, GetAssetRequest, GetAssetResponse,
+    JobStatus, SignedPart, asset_service_client::AssetServiceClient, playback_service_client::PlaybackServiceClient,
     upload_service_client::UploadServiceClient,
 };
 use tonic::{

@@ -49,11 +49,21 @@ impl Consumer {
         let channel = eventually("the exchange media.events is there", Duration::from_secs(30), async || {
             let channel = if channel.status().connected() { channel.clone() } else { connection.create_channel().await.unwrap() };
             let queue = channel
-                .queue_declare("".into(), QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() }, FieldTable::default())
+                .queue_declare(
+                    "".into(),
+                    QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() },
+                    FieldTable::default(),
+                )
                 .await
                 .map_err(|error| error.to_string())?;
             channel
-                .queue_bind(queue.name().clone(), "media.events".into(), "media.#".into(), QueueBindOptions::default(), FieldTable::default())
+                .queue_bind(
+                    queue.name().clone(),
+                    "media.events".into(),
+                    "media.#".into(),
+                    QueueBindOptions::default(),
+                    FieldTable::default(),
+                )
                 .await
                 .map_err(|error| error.to_string())?;
             Ok::<_, String>((channel, queue.name().clone()))

@@ -52,17 +52,6 @@ impl World {
         self.fleet.start(binary, settings).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// One of those that run until the world ends.
-    pub fn service(&self, binary: Binary) -> &Service {
-        self.services.iter().find(|service| service.binary() == binary).unwrap()
-    }
-
-    /// Takes one out, to be killed or stopped by the test.
-    pub fn take(&mut self, binary: Binary) -> Service {
-        let at = self.services.iter().position(|service| service.binary() == binary).unwrap();
-        self.services.remove(at)
-    }
-
     pub fn isolated(&self) -> &Isolated {
         self.fleet.isolated()
     }
@@ -90,7 +79,12 @@ impl Drop for World {
             for service in &self.services {
                 let log = service.log().unwrap();
                 let loud: Vec<&str> = log.lines().filter(|line| !line.contains("\"level\":\"INFO\"")).collect();
-                println!("--- {}: {} lines, of which these are above INFO\n{}", service.binary().name(), log.lines().count(), loud.join("\n"));
+                println!(
+                    "--- {}: {} lines, of which these are above INFO\n{}",
+                    service.binary().name(),
+                    log.lines().count(),
+                    loud.join("\n")
+                );
             }
         }
     }

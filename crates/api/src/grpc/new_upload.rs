@@ -210,7 +210,8 @@ mod tests {
     #[test]
     fn a_good_request_is_read_with_its_defaults() {
         let sha256 = "AB".repeat(32);
-        let upload = NewUpload::read(CreateUploadRequest { sha256, mime: "Video/MP4; codecs=\"avc1\"".into(), ..request() }, &known()).unwrap();
+        let upload =
+            NewUpload::read(CreateUploadRequest { sha256, mime: "Video/MP4; codecs=\"avc1\"".into(), ..request() }, &known()).unwrap();
         assert_eq!((upload.kind, upload.size_bytes, upload.priority), (Kind::Video, 12, Priority::Normal));
         assert_eq!(upload.sha256.unwrap(), "ab".repeat(32));
         assert_eq!(upload.mime.as_deref(), Some("video/mp4"));
