@@ -17,7 +17,8 @@ fn main() -> ExitCode {
         let JanitorConfig { database, s3, sweeps } = cx.config.clone();
         let database = Database::connect(&database, NAME)?;
         media_worker::watch_database(&cx, &database);
-        Janitor { database, blobs: Blobs::connect(&s3)?, config: sweeps }.run(&cx).await;
+        let janitor = Janitor { database, blobs: Blobs::connect(&s3)?, config: sweeps };
+        Box::pin(janitor.run(&cx)).await;
         Ok(())
     })
 }

@@ -45,7 +45,7 @@ impl Work for Scanner {
     type Outcome = Found;
 
     async fn run(&self, lease: &Lease, progress: &Progress, stop: &CancellationToken) -> Result<Found, JobError> {
-        stop.run_until_cancelled(self.scan(lease, progress)).await.unwrap_or(Err(JobError::Stopped))
+        Box::pin(stop.run_until_cancelled(self.scan(lease, progress))).await.unwrap_or(Err(JobError::Stopped))
     }
 
     async fn commit(&self, tx: &mut TenantTx, lease: &Lease, found: &Found) -> Result<(), StorageError> {
