@@ -17,7 +17,7 @@ build: setup
 	cargo build --locked --workspace --all-targets
 
 demo: build ## Upload a video with speech to the real thing and play it (FILE=… for your own)
-	$(BIN)/media-devstack demo $(if $(FILE),--file $(FILE))
+	$(BIN)/media-devstack demo $(if $(FILE),--file "$(FILE)")
 
 up: build ## Start the servers for development and stay
 	$(BIN)/media-devstack up

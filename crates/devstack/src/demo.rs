@@ -49,6 +49,7 @@ pub async fn demo(options: StackOptions, file: Option<PathBuf>, once: bool) -> a
             _ = terminated.recv() => {}
         }
     }
+    println!("\n  Ending the services and the servers …");
     stage.end().await?;
     Ok(if checks.all_hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -143,6 +144,6 @@ async fn farewell(stage: &Stage, playback: Playback) -> anyhow::Result<()> {
         println!("  ffplay '{}'\n", playback.hls_url);
     }
     person.exports().iter().for_each(|line| println!("  {line}"));
-    println!("  media ls; media show ASSET; media play ASSET --player ffplay; media upload --watch FILE");
+    println!("  media ls; media show ASSET; media play ASSET; media upload --watch FILE");
     Ok(())
 }
