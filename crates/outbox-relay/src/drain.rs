@@ -44,10 +44,19 @@ impl Relay {
         let mut publisher = Publisher::new(&self.broker);
         let mut listener = None;
         while !stop.is_cancelled() {
-            if let Err(error) = self.drain(&mut publisher, stop).await {
-                warn!(error = %error, "the outbox could not be drained; it is tried again");
+            let reached = match self.drain(&mut publisher, stop).await {
+                Ok(reached) => reached,
+                Err(error) => {
+                    warn!(error = %error, "the outbox could not be drained; it is tried again");
+                    false
+                }
+            };
+            if reached {
+                stop.run_until_cancelled(self.woken(&mut listener)).await;
+            } else {
+                // Notifications come as fast as others write, and a server that is away is not asked again at each.
+                stop.run_until_cancelled(tokio::time::sleep(self.config.poll)).await;
             }
-            stop.run_until_cancelled(self.woken(&mut listener)).await;
         }
     }
 
@@ -69,24 +78,26 @@ impl Relay {
         }
     }
 
-    async fn drain(&self, publisher: &mut Publisher, stop: &CancellationToken) -> Result<(), StorageError> {
+    /// Looks once at every partition in which something waits; says whether the broker could be reached.
+    async fn drain(&self, publisher: &mut Publisher, stop: &CancellationToken) -> Result<bool, StorageError> {
         for part in self.database.across_tenants().outbox_waiting_parts().await? {
             debug_assert!((0..PARTITIONS).contains(&part), "the schema's partitions are ours");
             while !stop.is_cancelled() {
                 // Another relay may have the partition: then it is drained.
                 let Some(batch) = self.database.outbox_batch(part, self.config.batch).await? else { break };
                 let full = batch.rows.len() == usize::try_from(self.config.batch).unwrap_or(usize::MAX);
-                let all_confirmed = self.publish(publisher, batch).await?;
-                if !(full && all_confirmed) {
-                    break;
+                match self.publish(publisher, batch).await? {
+                    Published::All if full => {}
+                    Published::All | Published::Some => break,
+                    Published::BrokerAway => return Ok(false),
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Publishes a batch and marks what the broker confirmed; says whether that was all.
-    async fn publish(&self, publisher: &mut Publisher, batch: Batch) -> Result<bool, StorageError> {
+    /// Publishes a batch and marks what the broker confirmed.
+    async fn publish(&self, publisher: &mut Publisher, batch: Batch) -> Result<Published, StorageError> {
         let (known, unknown): (Vec<&OutboxRow>, Vec<&OutboxRow>) = batch.rows.iter().partition(|row| is_known(row));
         for row in unknown {
             // A newer version wrote it, and a newer relay will know it.
@@ -107,8 +118,21 @@ impl Relay {
             }
         }
         batch.settle(&confirmed).await?;
-        Ok(complete)
+        let is_away = |error: &PublishError| !matches!(error, PublishError::Unroutable | PublishError::Malformed(_));
+        Ok(match results.iter().any(|result| result.as_ref().is_err_and(is_away)) {
+            true => Published::BrokerAway,
+            false if complete => Published::All,
+            false => Published::Some,
+        })
     }
+}
+
+/// What became of a batch.
+enum Published {
+    All,
+    /// What the broker takes, and not what it has no place for.
+    Some,
+    BrokerAway,
 }
 
 /// The rows to mark: of each aggregate, all before its first message that is not confirmed.

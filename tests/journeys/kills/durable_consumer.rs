@@ -1,5 +1,8 @@
 //! A consumer that outlives its broker: a durable queue, acknowledgements after the inbox, and a new connection when the
 //! old one is lost.
+//!
+//! The queue has a single active consumer. Without that, a broker that comes back may give a consumer's new connection what
+//! follows before it takes back what its old one had not acknowledged, and the order is lost behind the relay.
 
 use std::{
     collections::HashSet,
@@ -102,9 +105,10 @@ async fn try_connect(url: &str) -> lapin::Result<(Connection, lapin::Consumer)> 
     let durable = ExchangeDeclareOptions { durable: true, ..Default::default() };
     channel.exchange_declare("media.events".into(), ExchangeKind::Topic, durable, FieldTable::default()).await?;
     channel.basic_qos(100, BasicQosOptions::default()).await?;
-    let mut quorum = FieldTable::default();
-    quorum.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-    channel.queue_declare(QUEUE.into(), QueueDeclareOptions { durable: true, ..Default::default() }, quorum).await?;
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
+    channel.queue_declare(QUEUE.into(), QueueDeclareOptions { durable: true, ..Default::default() }, arguments).await?;
     channel.queue_bind(QUEUE.into(), "media.events".into(), "media.#".into(), QueueBindOptions::default(), FieldTable::default()).await?;
     let deliveries = channel.basic_consume(QUEUE.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default()).await?;
     Ok((connection, deliveries))
