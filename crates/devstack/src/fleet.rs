@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::checkout;
 use crate::given::cache_folder;
 use crate::ports::Ports;
 use crate::supervise::{Farewell, watched};
@@ -20,7 +21,7 @@ pub const JWT_AUDIENCE: &str = "media";
 
 /// Of the model that `make setup` converts.
 const SPEECH_MODEL_SHA256: &str = "27d9ffb32e5dde27363dc744a51ab6f86ee369288d0d65f101504c3e6ae291a1";
-const SILERO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../captioner/models/silero-v6.2.0-ggml.bin");
+const SILERO: &str = "crates/captioner/models/silero-v6.2.0-ggml.bin";
 const READY_LIMIT: Duration = Duration::from_secs(60);
 
 /// The services of one environment, and where the api's ports are. Dropped, all are killed.
@@ -138,7 +139,7 @@ impl Fleet {
             Binary::Captioner => environment.extend([
                 ("MEDIA__WHISPER__MODEL_PATH", speech_model()?.display().to_string()),
                 ("MEDIA__WHISPER__MODEL_SHA256", SPEECH_MODEL_SHA256.to_owned()),
-                ("MEDIA__VOICE__MODEL_PATH", SILERO.to_owned()),
+                ("MEDIA__VOICE__MODEL_PATH", checkout::file(SILERO).display().to_string()),
             ]),
             Binary::Relay | Binary::Transcoder | Binary::Janitor => {}
         }

@@ -11,6 +11,7 @@
 //! - `media-devstack up` serves a person, and `media-devstack demo` shows one all that there is.
 //! - Each server can be one given by URL: [`Given::from_env`] names the variables.
 
+mod checkout;
 mod clamd;
 mod error;
 mod fleet;

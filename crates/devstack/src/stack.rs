@@ -8,6 +8,7 @@ use futures::future::try_join_all;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
+use crate::checkout;
 use crate::folder::Folder;
 use crate::given::cache_folder;
 use crate::place::{Place, Settings};
@@ -39,7 +40,7 @@ impl Default for StackOptions {
         Self {
             given: Given::default(),
             folder: None,
-            migrations: concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations").into(),
+            migrations: checkout::file("migrations"),
             clamd_stream_bytes_max: 512 << 20,
             start_limit: Duration::from_secs(90),
         }
