@@ -39,5 +39,7 @@ fix: setup ## Mend what can be mended by itself
 	cargo fmt --all
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
-generated: build ## Rewrite the SQL cache
+# Without a whole build before it: after a change of SQL that needs the cache which is made here.
+generated: setup ## Rewrite the SQL cache
+	cargo build --locked --package media-devstack
 	$(BIN)/media-devstack run --database -- deploy/sqlx-cache .sqlx

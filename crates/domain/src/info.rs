@@ -8,12 +8,16 @@ pub struct MediaInfo {
     /// Playing time in milliseconds, by the container.
     pub duration_ms: Option<u64>,
     pub video: Option<VideoInfo>,
+    /// The first sound track.
     pub audio: Option<AudioInfo>,
+    /// The sound tracks after the first, in the file's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_audio: Vec<AudioInfo>,
     /// Of a still picture.
     pub picture: Option<PictureInfo>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VideoInfo {
     pub codec: String,
     /// As shown, in pixels.
@@ -26,7 +30,7 @@ pub struct VideoInfo {
     pub frames: Option<u64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AudioInfo {
     pub codec: String,
     pub channels: u32,
@@ -35,7 +39,7 @@ pub struct AudioInfo {
     pub language: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PictureInfo {
     pub width: u32,
     pub height: u32,

@@ -14,6 +14,8 @@ pub mod plan;
 pub mod profile;
 pub mod provenance;
 pub mod reason;
+pub mod recipe;
+pub mod variant;
 pub mod work;
 
 pub use asset::{Kind, Source, Status};
@@ -22,3 +24,4 @@ pub use ids::{AiArtifactId, AssetId, CaptionTrackId, EventId, JobId, OwnerId, Te
 pub use info::MediaInfo;
 pub use profile::{Profile, Profiles};
 pub use reason::Reason;
+pub use variant::VariantDetails;

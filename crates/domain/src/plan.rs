@@ -59,13 +59,19 @@ pub fn plan(kind: Kind, info: &MediaInfo, profiles: &Profiles, asked: Option<&[P
             continue;
         }
         let job = PlannedJob { profile: profile.name.clone(), required: is_required(profile, &of_kind) };
-        if !job.required && asked.is_some_and(|asked| !asked.contains(&job.profile)) {
+        let is_asked_for = asked.map_or(!profile.on_request, |asked| asked.contains(&job.profile));
+        if !job.required && !is_asked_for {
             plan.skipped.push((job.profile, "it was not asked for"));
             continue;
         }
+        let of_tracks = (1..tracks_of(profile, info)).filter_map(|track| {
+            let name = profile.name.of_track(track).ok()?;
+            Some(PlannedJob { profile: name, required: false })
+        });
+        let jobs = std::iter::once(job).chain(of_tracks);
         match plan.groups.iter_mut().find(|planned| planned.group == profile.group) {
-            Some(planned) => planned.jobs.push(job),
-            None => plan.groups.push(PlannedGroup { group: profile.group, jobs: vec![job] }),
+            Some(planned) => planned.jobs.extend(jobs),
+            None => plan.groups.push(PlannedGroup { group: profile.group, jobs: jobs.collect() }),
         }
     }
     Ok(plan)
@@ -105,17 +111,32 @@ fn check(kind: Kind, info: &MediaInfo) -> Result<(), Refused> {
 
 fn does_not_apply(profile: &Profile, all: &[&Profile], info: &MediaInfo) -> Option<&'static str> {
     match profile.make {
-        Recipe::Aac { .. } | Recipe::Pcm { .. } if info.audio.is_none() => Some("the file has no audio track"),
-        Recipe::H264 { height, .. } => {
+        Recipe::Aac { .. } | Recipe::Opus { .. } | Recipe::Waveform { .. } | Recipe::Pcm { .. } if info.audio.is_none() => {
+            Some("the file has no audio track")
+        }
+        Recipe::H264 { height, .. } | Recipe::Vp9 { height, .. } | Recipe::Av1 { height, .. } => {
             let source = info.video.as_ref().map_or(0, |video| video.short_side());
             (height > source && !is_lowest(profile, all)).then_some("the source is smaller")
         }
-        Recipe::Webp { width, .. } => {
+        Recipe::Webp { width, .. } | Recipe::Avif { width, .. } | Recipe::Jpeg { width, .. } => {
             let source = info.picture.as_ref().map_or(0, |picture| picture.width);
             (width > source && !is_lowest(profile, all)).then_some("the source is smaller")
         }
         _ => None,
     }
+}
+
+/// The most tracks of one sort that are made something of.
+const TRACKS_MAX: usize = 16;
+
+/// How many tracks a profile is made of.
+fn tracks_of(profile: &Profile, info: &MediaInfo) -> u32 {
+    let tracks = match profile.make {
+        _ if !profile.per_track => 1,
+        Recipe::Aac { .. } | Recipe::Opus { .. } => 1 + info.further_audio.len(),
+        _ => 1,
+    };
+    u32::try_from(tracks.min(TRACKS_MAX)).unwrap_or(1)
 }
 
 fn is_required(profile: &Profile, all: &[&Profile]) -> bool {
@@ -142,8 +163,8 @@ mod tests {
         MediaInfo {
             duration_ms: Some(10_000),
             video: Some(VideoInfo { codec: "h264".into(), width, height, frame_rate: (30, 1), frames: Some(300) }),
-            audio: audio.then(|| AudioInfo { codec: "aac".into(), channels: 2, sample_rate: 48_000, language: None }),
-            picture: None,
+            audio: audio.then(|| AudioInfo { codec: "aac".into(), channels: 2, sample_rate: 48_000, ..AudioInfo::default() }),
+            ..MediaInfo::default()
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::recipe::{Form, Recipe};
 use crate::{Kind, work::Group};
 
 /// The profiles that this build has.
@@ -18,6 +19,12 @@ pub struct Profile {
     pub kinds: Vec<Kind>,
     pub group: Group,
     pub required: Required,
+    /// Made only for those who ask for it by name.
+    #[serde(default)]
+    pub on_request: bool,
+    /// Made of each track of its sort, and not only of the first: see [`ProfileName::of_track`].
+    #[serde(default)]
+    pub per_track: bool,
     pub make: Recipe,
 }
 
@@ -29,49 +36,6 @@ pub enum Required {
     /// Required where it is the lowest of its group that applies.
     Lowest,
     Never,
-}
-
-/// How a variant is made, with its numbers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub enum Recipe {
-    /// A video rung: H.264 High, 4:2:0, 8 bit, in fragmented MP4 (CMAF).
-    H264 {
-        /// The short side in pixels.
-        height: u32,
-        bitrate_kbps: u32,
-    },
-    /// AAC-LC stereo in fragmented MP4.
-    Aac { bitrate_kbps: u32 },
-    /// A picture no wider than this, never upscaled.
-    Webp { width: u32, quality: u32 },
-    /// One frame of a video as WebP.
-    Poster { max_width: u32, quality: u32 },
-    /// Mono 16-bit PCM behind a WAV header of maximal sizes.
-    Pcm { sample_rate: u32 },
-}
-
-impl Recipe {
-    /// The media type of what is made.
-    pub fn mime(&self) -> &'static str {
-        match self {
-            Recipe::H264 { .. } => "video/mp4",
-            Recipe::Aac { .. } => "audio/mp4",
-            Recipe::Webp { .. } | Recipe::Poster { .. } => "image/webp",
-            Recipe::Pcm { .. } => "audio/wav",
-        }
-    }
-
-    /// What orders the profiles of a group: the rung's height, the picture's width.
-    fn size(&self) -> u32 {
-        match self {
-            Recipe::H264 { height, .. } => *height,
-            Recipe::Webp { width, .. } => *width,
-            Recipe::Poster { max_width, .. } => *max_width,
-            Recipe::Aac { bitrate_kbps } => *bitrate_kbps,
-            Recipe::Pcm { sample_rate } => *sample_rate,
-        }
-    }
 }
 
 /// A profile's name: lower case letters, digits and `-`, at most 40. It is a part of the object's key.
@@ -102,6 +66,21 @@ impl ProfileName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name of what a profile makes of a further track: `aac-128k` of the first, `aac-128k-t2` of the second. Tracks
+    /// are counted from 0 among those of their sort.
+    ///
+    /// # Errors
+    /// Where the name becomes too long.
+    pub fn of_track(&self, track: u32) -> Result<Self, NotAProfileName> {
+        if track == 0 { Ok(self.clone()) } else { Self::try_from(format!("{}-t{}", self.0, track.saturating_add(1))) }
+    }
+}
+
+/// The profile and the track that a name of [`ProfileName::of_track`] was made of.
+fn split_track(name: &str) -> (&str, u32) {
+    let number = |digits: &str| digits.parse::<u32>().ok().filter(|number| *number > 1 && !digits.starts_with(['0', '+']));
+    name.rsplit_once("-t").and_then(|(base, digits)| Some((base, number(digits)? - 1))).unwrap_or((name, 0))
 }
 
 impl fmt::Display for ProfileName {
@@ -165,6 +144,15 @@ impl Profiles {
     pub fn find(&self, kind: Kind, name: &str) -> Option<&Profile> {
         self.0.iter().find(|profile| profile.name.as_str() == name && profile.kinds.contains(&kind.pipeline()))
     }
+
+    /// The profile behind a job's name, and which track it is made of.
+    pub fn find_with_track(&self, kind: Kind, name: &str) -> Option<(&Profile, u32)> {
+        if let Some(profile) = self.find(kind, name) {
+            return Some((profile, 0));
+        }
+        let (base, track) = split_track(name);
+        self.find(kind, base).filter(|profile| profile.per_track).map(|profile| (profile, track))
+    }
 }
 
 #[cfg(test)]
@@ -184,6 +172,23 @@ mod tests {
     fn a_name_that_could_leave_its_folder_is_refused() {
         for name in ["", "../x", "A", "a/b", "ä", &"x".repeat(41)] {
             assert!(ProfileName::try_from(name.to_owned()).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_further_track_leads_back_to_its_profile_and_track() {
+        let text = "[[profile]]\nname = \"aac-128k\"\nkinds = [\"video\"]\ngroup = \"ladder\"\nrequired = \"never\"\nper_track = true\nmake.aac = { bitrate_kbps = 1 }\n";
+        let profiles = Profiles::parse(text).unwrap();
+        let base = ProfileName::try_from("aac-128k".to_owned()).unwrap();
+        for track in [0, 1, 9, 98] {
+            let name = base.of_track(track).unwrap();
+            assert_eq!(
+                profiles.find_with_track(Kind::Video, name.as_str()).map(|(profile, track)| (&profile.name, track)),
+                Some((&base, track))
+            );
+        }
+        for name in ["aac-128k-t1", "aac-128k-t0", "aac-128k-t02", "aac-128k-t", "aac-128k-t+2", "opus-96k-t2"] {
+            assert!(profiles.find_with_track(Kind::Video, name).is_none(), "{name}");
         }
     }
 

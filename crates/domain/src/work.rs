@@ -18,12 +18,26 @@ words! {
         Speech = "speech",
         /// One picture that stands for a video.
         Poster = "poster",
+        /// The sheet of frames that a player shows while one seeks.
+        Storyboard = "storyboard",
+        /// A few silent seconds of a video.
+        Preview = "preview",
         /// The rungs and audio renditions of a video.
         Ladder = "ladder",
         /// The audio renditions of an audio file.
         Audio = "audio",
         /// The sizes of a picture.
         Stills = "stills",
+        /// An animation as a video.
+        Animation = "animation",
+        /// The first page of a document.
+        Pages = "pages",
+        /// Text with times, out of a subtitle file or a container.
+        Subtitles = "subtitles",
+        /// The AV1 rungs of a video.
+        Av1 = "av1",
+        /// The VP9 rungs of a video.
+        Vp9 = "vp9",
         /// Speech to text.
         Captions = "captions",
     }
@@ -68,9 +82,11 @@ impl Group {
         match self {
             Group::Scan | Group::Probe | Group::Captions => 0,
             Group::Speech => 1,
-            Group::Poster => 2,
-            Group::Audio | Group::Stills => 3,
+            Group::Poster | Group::Subtitles => 2,
+            Group::Storyboard | Group::Audio | Group::Stills | Group::Pages => 3,
             Group::Ladder => 4,
+            Group::Preview | Group::Animation => 5,
+            Group::Vp9 | Group::Av1 => 6,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use media_domain::{AssetId, BlobName, VariantId, profile::ProfileName};
+use media_domain::{AssetId, BlobName, VariantDetails, VariantId, profile::ProfileName};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -47,6 +47,11 @@ pub struct Variant {
     /// Bytes before the first fragment.
     pub init_bytes: Option<u32>,
     pub fragments: Vec<Fragment>,
+    /// BCP 47: of the sound or text, where the file says one.
+    pub language: Option<String>,
+    /// Of the sound.
+    pub channels: Option<u32>,
+    pub details: VariantDetails,
 }
 
 struct VariantRow {
@@ -66,6 +71,9 @@ struct VariantRow {
     duration_ms: Option<i64>,
     init_bytes: Option<i32>,
     fragments: Option<Json<Vec<Fragment>>>,
+    language: Option<String>,
+    channels: Option<i16>,
+    details: Option<Json<VariantDetails>>,
 }
 
 impl TryFrom<VariantRow> for Variant {
@@ -88,6 +96,9 @@ impl TryFrom<VariantRow> for Variant {
             duration_ms: row.duration_ms.map(i64::unsigned_abs),
             init_bytes: row.init_bytes.map(i32::unsigned_abs),
             fragments: row.fragments.map(|json| json.0).unwrap_or_default(),
+            language: row.language,
+            channels: row.channels.map(|channels| u32::from(channels.unsigned_abs())),
+            details: row.details.map(|json| json.0).unwrap_or_default(),
         })
     }
 }
@@ -105,12 +116,13 @@ impl Variants<'_> {
         let id = sqlx::query_scalar!(
             "-- variants.put
             INSERT INTO media.variants (id, tenant_id, asset_id, profile, bucket, key, size_bytes, mime, width, height, bitrate,
-              generation, codec, frame_rate, duration_ms, init_bytes, fragments)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+              generation, codec, frame_rate, duration_ms, init_bytes, fragments, language, channels, details)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
             ON CONFLICT (tenant_id, asset_id, profile) DO UPDATE SET bucket = excluded.bucket, key = excluded.key,
               size_bytes = excluded.size_bytes, mime = excluded.mime, width = excluded.width, height = excluded.height,
               bitrate = excluded.bitrate, generation = excluded.generation, codec = excluded.codec, frame_rate = excluded.frame_rate,
-              duration_ms = excluded.duration_ms, init_bytes = excluded.init_bytes, fragments = excluded.fragments
+              duration_ms = excluded.duration_ms, init_bytes = excluded.init_bytes, fragments = excluded.fragments,
+              language = excluded.language, channels = excluded.channels, details = excluded.details
             RETURNING id",
             variant.id.as_uuid(),
             self.0.tenant().0,
@@ -129,6 +141,9 @@ impl Variants<'_> {
             variant.duration_ms.map(u64::cast_signed),
             variant.init_bytes.map(u32::cast_signed),
             Json(&variant.fragments) as _,
+            variant.language,
+            variant.channels.map(|channels| i16::try_from(channels).unwrap_or(i16::MAX)),
+            Json(&variant.details) as _,
         )
         .fetch_one(self.0.connection())
         .await?;
@@ -152,7 +167,8 @@ impl Variants<'_> {
             VariantRow,
             r#"-- variants.list
             SELECT id, asset_id, profile, bucket, key, size_bytes, mime, width, height, bitrate, generation, codec, frame_rate,
-              duration_ms, init_bytes, fragments AS "fragments: Json<Vec<Fragment>>"
+              duration_ms, init_bytes, fragments AS "fragments: Json<Vec<Fragment>>", language, channels,
+              details AS "details: Json<VariantDetails>"
             FROM media.variants WHERE asset_id = $1 ORDER BY profile"#,
             asset.as_uuid(),
         )

@@ -92,10 +92,11 @@ impl Transcoder {
         let existing = tx.variants().list(lease.asset).await?;
         let mut wanted = Vec::new();
         for profile in tx.transcode_jobs().of_work(lease.work).await? {
-            let found = self.profiles.find(asset.kind, profile.as_str()).ok_or_else(|| UnknownProfile(profile.clone()))?;
+            let (found, track) =
+                self.profiles.find_with_track(asset.kind, profile.as_str()).ok_or_else(|| UnknownProfile(profile.clone()))?;
             let generation = existing.iter().find(|variant| variant.profile == profile).map_or(0, |variant| variant.generation + 1);
             let blob = self.blobs.in_bucket(&keys::variant(lease.tenant, lease.asset, &profile, generation));
-            wanted.push(Wanted { output: Output { profile, make: found.make.clone() }, blob, generation });
+            wanted.push(Wanted { output: Output { profile, make: found.make.clone(), track }, blob, generation });
         }
         Ok((asset, wanted))
     }
@@ -231,16 +232,11 @@ async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant],
 
 /// What an output may come to: its duration at its peak bitrate, and a quarter more. It decides the size of parts.
 fn expected_bytes(make: &Recipe, duration_ms: u64) -> u64 {
-    let bits_a_second = match make {
-        Recipe::H264 { bitrate_kbps, .. } | Recipe::Aac { bitrate_kbps } => 1000 * u64::from(*bitrate_kbps),
-        Recipe::Pcm { sample_rate } => 16 * u64::from(*sample_rate),
-        Recipe::Webp { .. } | Recipe::Poster { .. } => 0,
-    };
-    bits_a_second / 8 * (duration_ms / 1000 + 1) * 5 / 4
+    make.bits_per_second() / 8 * (duration_ms / 1000 + 1) * 5 / 4
 }
 
 fn describe(asset: &Asset, wanted: Wanted, made: Made, info: &MediaInfo) -> Variant {
-    let is_rung = matches!(wanted.output.make, Recipe::H264 { .. });
+    let is_rung = wanted.output.make.mime().starts_with("video/");
     let rate = info.video.as_ref().map(|video| video.frame_rate).filter(|(numerator, _)| is_rung && *numerator > 0);
     Variant {
         id: VariantId::generate(),
@@ -262,7 +258,21 @@ fn describe(asset: &Asset, wanted: Wanted, made: Made, info: &MediaInfo) -> Vari
             .iter()
             .map(|fragment| Fragment { offset: fragment.offset, size: u64::from(fragment.bytes), duration_us: fragment.duration_us })
             .collect(),
+        language: language(&wanted.output, info),
+        channels: made.channels,
+        details: made.details,
     }
+}
+
+/// Of the track that an output is made of.
+fn language(output: &Output, info: &MediaInfo) -> Option<String> {
+    let track = match output.make {
+        Recipe::Aac { .. } | Recipe::Opus { .. } | Recipe::Pcm { .. } => {
+            info.audio.iter().chain(&info.further_audio).nth(output.track as usize)
+        }
+        _ => None,
+    };
+    track.and_then(|track| track.language.clone())
 }
 
 /// An original in S3, read by ranges.

@@ -4,7 +4,7 @@
 //! in its middle only leaves frames out (DESIGN, traps). So each output must be there, of the right size and as long as
 //! its track; the tracks must reach the end that the container names; and frames are counted twice.
 
-use media_domain::profile::Recipe;
+use media_domain::profile::{Form, Recipe};
 
 use crate::{
     parent::FailureKind,
@@ -69,7 +69,10 @@ impl Counted for crate::parent::Collected {
 /// # Errors
 /// The first promise that is [`Broken`].
 pub fn check(job: &ChildJob, counts: &Counts, collected: &[impl Counted]) -> Result<(), Broken> {
-    let decodes_to_the_end = job.outputs.iter().any(|output| !matches!(output.make, Recipe::Webp { .. } | Recipe::Poster { .. }));
+    let decodes_to_the_end = job.outputs.iter().any(|output| {
+        matches!(output.make.form(), Form::Cmaf | Form::Mp4 | Form::Wav)
+            && !matches!(output.make, Recipe::Preview { .. } | Recipe::Loop { .. })
+    });
     if decodes_to_the_end {
         check_file(job, counts)?;
     }
@@ -79,10 +82,10 @@ pub fn check(job: &ChildJob, counts: &Counts, collected: &[impl Counted]) -> Res
         }
         check_size(output, &wanted.make, made)?;
         let (got_us, track) = match wanted.make {
-            Recipe::H264 { .. } => (collected.fragments_us(), &counts.video),
-            Recipe::Aac { .. } => (collected.fragments_us(), &counts.audio),
+            Recipe::H264 { .. } | Recipe::Vp9 { .. } | Recipe::Av1 { .. } => (collected.fragments_us(), &counts.video),
+            Recipe::Aac { .. } | Recipe::Opus { .. } => (collected.fragments_us(), &counts.audio),
             Recipe::Pcm { sample_rate } => (wav_duration_us(collected.bytes(), sample_rate), &counts.audio),
-            Recipe::Webp { .. } | Recipe::Poster { .. } => continue,
+            _ => continue,
         };
         let track_ms = track.as_ref().map_or(0, length_ms);
         if got_us / 1000 + OUTPUT_SLACK_MS < track_ms {
@@ -124,13 +127,14 @@ fn check_decoder(track: &TrackCounts) -> Result<(), Broken> {
 }
 
 fn check_size(output: usize, make: &Recipe, made: &OutputCounts) -> Result<(), Broken> {
-    let (max, is_kept) = match (make, made.width, made.height) {
-        (Recipe::H264 { height, .. }, Some(w), Some(h)) => (*height, (2..=*height).contains(&w.min(h))),
-        (Recipe::Webp { width, .. } | Recipe::Poster { max_width: width, .. }, Some(w), Some(h)) => {
-            (*width, (1..=*width).contains(&w) && h > 0)
-        }
-        (Recipe::H264 { height: max, .. } | Recipe::Webp { width: max, .. } | Recipe::Poster { max_width: max, .. }, ..) => (*max, false),
-        (Recipe::Aac { .. } | Recipe::Pcm { .. }, ..) => return Ok(()),
+    let max = make.size();
+    let (width, height) = (made.width.unwrap_or(0), made.height.unwrap_or(0));
+    let is_kept = match (make, make.form()) {
+        // A sheet of tiles has the size that its tiles give it.
+        (Recipe::Storyboard { .. }, _) => width > 0 && height > 0,
+        (Recipe::Loop { .. }, _) | (_, Form::Picture) => (1..=max).contains(&width) && height > 0,
+        _ if make.mime().starts_with("video/") => (2..=max).contains(&width.min(height)),
+        _ => true,
     };
     if is_kept { Ok(()) } else { Err(Broken::WrongSize { output, got: (made.width, made.height), max }) }
 }
@@ -168,8 +172,11 @@ mod tests {
     }
 
     fn job() -> ChildJob {
-        let outputs =
-            vec![Output { profile: "h264-360p".to_owned().try_into().unwrap(), make: Recipe::H264 { height: 360, bitrate_kbps: 800 } }];
+        let outputs = vec![Output {
+            profile: "h264-360p".to_owned().try_into().unwrap(),
+            make: Recipe::H264 { height: 360, bitrate_kbps: 800 },
+            track: 0,
+        }];
         let video = VideoInfo { codec: "h264".into(), width: 640, height: 360, frame_rate: (30, 1), frames: Some(180) };
         let info = MediaInfo { duration_ms: Some(6000), video: Some(video), ..MediaInfo::default() };
         let limits = Limits::of(Group::Ladder, 1, Some(&info), &outputs);
@@ -185,7 +192,7 @@ mod tests {
             end_ms: Some(end_ms),
             interlaced: false,
         };
-        let output = OutputCounts { width: Some(640), height: Some(360), frames, codec: None };
+        let output = OutputCounts { width: Some(640), height: Some(360), frames, ..OutputCounts::default() };
         Counts { video: Some(track), audio: None, end_ms: Some(end_ms), outputs: vec![output] }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use media_devstack::{DatabaseRole, Isolated, StackInfo};
 use media_domain::{
-    AssetId, BlobName, Kind, OwnerId, Source, Status, TenantId, VariantId, WorkId,
+    AssetId, BlobName, Kind, OwnerId, Source, Status, TenantId, VariantDetails, VariantId, WorkId,
     asset::RetentionClass,
     profile::ProfileName,
     work::{Group, Queue},
@@ -233,6 +233,9 @@ pub fn variant(asset: AssetId, name: &str, key: &str, generation: u32) -> Varian
         duration_ms: None,
         init_bytes: None,
         fragments: vec![],
+        language: None,
+        channels: None,
+        details: VariantDetails::default(),
     }
 }
 

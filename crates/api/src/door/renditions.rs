@@ -66,7 +66,9 @@ pub fn caption(track: &CaptionTrack) -> Caption {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use media_domain::{AssetId, BlobName, Kind, OwnerId, Source, Status, TenantId, VariantId, asset::RetentionClass, info::AudioInfo};
+    use media_domain::{
+        AssetId, BlobName, Kind, OwnerId, Source, Status, TenantId, VariantDetails, VariantId, asset::RetentionClass, info::AudioInfo,
+    };
     use media_storage::assets::Asset;
     use time::macros::datetime;
     use uuid::Uuid;
@@ -128,6 +130,9 @@ pub(crate) mod tests {
             duration_ms: Some(12_000),
             init_bytes: Some(700),
             fragments: vec![media_storage::variants::Fragment { offset: 700, size: 800, duration_us: 6_000_000 }],
+            language: None,
+            channels: None,
+            details: VariantDetails::default(),
         }
     }
 

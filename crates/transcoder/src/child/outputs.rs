@@ -92,6 +92,8 @@ impl OutputTally {
             height: side("height"),
             frames: self.frames.load(Ordering::Relaxed),
             codec: structure.and_then(codec),
+            channels: side("channels"),
+            ..OutputCounts::default()
         }
     }
 }

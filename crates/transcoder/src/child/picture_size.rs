@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     fn video(width: u32, height: u32) -> VideoInfo {
-        VideoInfo { codec: "h264".into(), width, height, frame_rate: (30, 1), frames: None }
+        VideoInfo { codec: "h264".into(), width, height, frame_rate: (30, 1), ..VideoInfo::default() }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::{os::unix::process::ExitStatusExt, path::Path, process::ExitStatus, time::Duration};
 
 use media_domain::{
-    MediaInfo,
-    profile::{ProfileName, Recipe},
+    MediaInfo, VariantDetails,
+    profile::{Form, ProfileName, Recipe},
 };
 use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,9 @@ pub struct Made {
     pub fragments: Vec<Fragment>,
     /// Encoded frames.
     pub frames: u64,
+    /// Of the sound.
+    pub channels: Option<u32>,
+    pub details: VariantDetails,
 }
 
 /// Runs one job in a child of `program` (in production `/proc/self/exe`). The writers get each output's bytes as they
@@ -213,9 +216,9 @@ fn judge(job: &ChildJob, collection: Collection, status: Option<ExitStatus>) -> 
 
 fn describe(profile: ProfileName, make: &Recipe, counts: OutputCounts, collected: Collected) -> Made {
     let duration_us = match make {
-        Recipe::H264 { .. } | Recipe::Aac { .. } => Some(collected.duration_us()),
         Recipe::Pcm { sample_rate } => Some(promise::wav_duration_us(collected.bytes, *sample_rate)),
-        Recipe::Webp { .. } | Recipe::Poster { .. } => None,
+        make if make.form() == Form::Cmaf => Some(collected.duration_us()),
+        _ => None,
     };
     let bitrate =
         duration_us.filter(|us| *us > 0).and_then(|us| u64::try_from(u128::from(collected.bytes) * 8_000_000 / u128::from(us)).ok());
@@ -231,6 +234,8 @@ fn describe(profile: ProfileName, make: &Recipe, counts: OutputCounts, collected
         init_bytes: collected.init_bytes,
         fragments: collected.fragments,
         frames: counts.frames,
+        channels: counts.channels,
+        details: counts.details,
     }
 }
 

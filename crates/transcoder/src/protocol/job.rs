@@ -31,6 +31,8 @@ pub struct ChildJob {
 pub struct Output {
     pub profile: ProfileName,
     pub make: Recipe,
+    /// Of which track of its sort it is made, counted from 0.
+    pub track: u32,
 }
 
 /// What a child may use. Time and bytes are kept by the parent, the rest by the child upon itself.
@@ -77,12 +79,7 @@ impl Limits {
 impl Output {
     /// What this output can grow to in bytes: twice its bitrate, and something for its boxes.
     fn bytes_max(&self, duration_s: u64) -> u64 {
-        let bits_a_second = match self.make {
-            Recipe::H264 { bitrate_kbps, .. } | Recipe::Aac { bitrate_kbps } => 1000 * u64::from(bitrate_kbps),
-            Recipe::Pcm { sample_rate } => 16 * u64::from(sample_rate),
-            Recipe::Webp { .. } | Recipe::Poster { .. } => 0,
-        };
-        16 * MIB + 2 * duration_s * bits_a_second / 8
+        16 * MIB + 2 * duration_s * self.make.bits_per_second() / 8
     }
 }
 
@@ -132,8 +129,11 @@ mod tests {
     use super::*;
 
     fn job() -> ChildJob {
-        let outputs =
-            vec![Output { profile: "h264-720p".to_owned().try_into().unwrap(), make: Recipe::H264 { height: 720, bitrate_kbps: 2800 } }];
+        let outputs = vec![Output {
+            profile: "h264-720p".to_owned().try_into().unwrap(),
+            make: Recipe::H264 { height: 720, bitrate_kbps: 2800 },
+            track: 0,
+        }];
         let limits = Limits::of(Group::Ladder, 1000, None, &outputs);
         ChildJob { size: 1000, mime: "video/mp4".into(), kind: Kind::Video, group: Group::Ladder, outputs, info: None, limits }
     }

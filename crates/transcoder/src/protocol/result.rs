@@ -1,5 +1,6 @@
 //! The last frame on the sink socket: how it ended, and what was counted.
 
+use media_domain::VariantDetails;
 use serde::{Deserialize, Serialize};
 
 use super::ProtocolError;
@@ -70,6 +71,11 @@ pub struct OutputCounts {
     pub frames: u64,
     /// By RFC 6381, such as `avc1.64001f`.
     pub codec: Option<String>,
+    /// Of the sound.
+    #[serde(default)]
+    pub channels: Option<u32>,
+    #[serde(default)]
+    pub details: VariantDetails,
 }
 
 impl ChildResult {

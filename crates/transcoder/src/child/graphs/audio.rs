@@ -21,7 +21,7 @@ use crate::protocol::Counts;
 pub fn run(context: &Context) -> Result<Counts, Failed> {
     let mut renditions = String::new();
     for (index, output) in context.outputs() {
-        let Recipe::Aac { bitrate_kbps } = output.make else {
+        let Recipe::Aac { bitrate_kbps, .. } = output.make else {
             return Err(Failed::internal(format!("{} is made by another graph", output.profile)));
         };
         renditions += &ladder::aac(index, bitrate_kbps);

@@ -39,7 +39,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
                 let video = context.info()?.video.as_ref().ok_or_else(|| Failed::internal("rungs of a file without a picture track"))?;
                 pictures += &rung(index, video, height, bitrate_kbps);
             }
-            Recipe::Aac { bitrate_kbps } => sound += &aac(index, bitrate_kbps),
+            Recipe::Aac { bitrate_kbps, .. } => sound += &aac(index, bitrate_kbps),
             _ => return Err(Failed::internal(format!("{} is made by another graph", output.profile))),
         }
     }

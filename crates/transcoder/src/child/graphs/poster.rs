@@ -68,7 +68,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     vips::start()?;
     let bytes = Picture::from_rgb(&frame.rgb, frame.width, frame.height)?.webp(quality)?;
     context.sink.data(0, &bytes);
-    let counts = OutputCounts { width: Some(frame.width), height: Some(frame.height), frames: 1, codec: None };
+    let counts = OutputCounts { width: Some(frame.width), height: Some(frame.height), frames: 1, ..OutputCounts::default() };
     Ok(Counts { video: tally.counts(Track::Video), audio: None, end_ms: None, outputs: vec![counts] })
 }
 

@@ -99,7 +99,7 @@ impl Found {
         if video.is_none() && audio.is_none() {
             return Err(Failed::unsupported(format!("no track that we can decode; not known: {:?}", self.unknown)));
         }
-        Ok(MediaInfo { duration_ms: None, video, audio, picture: None })
+        Ok(MediaInfo { video, audio, ..MediaInfo::default() })
     }
 }
 
@@ -135,7 +135,7 @@ impl Seen {
             width,
             height,
             frame_rate: self.fraction("framerate").unwrap_or((0, 1)),
-            frames: None,
+            ..VideoInfo::default()
         })
     }
 

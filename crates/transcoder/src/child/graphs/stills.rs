@@ -52,7 +52,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
         context.sink.data(index, &picture.webp(quality)?);
         let (width, height) = picture.size();
         if let Some(counts) = outputs.get_mut(usize::from(index)) {
-            *counts = OutputCounts { width: Some(width), height: Some(height), frames: 1, codec: None };
+            *counts = OutputCounts { width: Some(width), height: Some(height), frames: 1, ..OutputCounts::default() };
         }
     }
     Ok(Counts { outputs, ..Counts::default() })
