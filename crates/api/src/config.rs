@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use http::HeaderValue;
 use media_blobs::S3Config;
-use media_runtime::{ExposeSecret, Problem, SecretString, Settings, config::empty_is_none};
+use media_runtime::{ExposeSecret, Problem, ProfilesConfig, SecretString, Settings, config::empty_is_none};
 use media_storage::DatabaseConfig;
 use serde::Deserialize;
 use url::Url;
@@ -25,6 +25,7 @@ pub struct ApiConfig {
     pub playback: PlaybackConfig,
     pub database: DatabaseConfig,
     pub s3: S3Config,
+    pub profiles: ProfilesConfig,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -65,7 +66,7 @@ pub struct KeyConfig {
 
 impl Settings for ApiConfig {
     fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let mut problems = self.profiles.problems();
         let mut refuse = |place: &str, reason: String| problems.push(Problem::new(place, reason));
         let too_short = |secret: &SecretString| secret.expose_secret().len() < MIN_SECRET_BYTES;
 

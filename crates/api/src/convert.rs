@@ -97,6 +97,7 @@ pub fn asset(asset: &Asset) -> v1::Asset {
 }
 
 pub fn variant(variant: &Variant) -> v1::Variant {
+    let loss = variant.details.loss;
     v1::Variant {
         id: variant.id.to_string(),
         profile: variant.profile.to_string(),
@@ -106,6 +107,11 @@ pub fn variant(variant: &Variant) -> v1::Variant {
         height: variant.height.map(u32::cast_signed),
         bitrate_bps: variant.bitrate.map(u32::cast_signed),
         create_time: time_of_id(variant.id.as_uuid()),
+        duration_ms: variant.duration_ms.map(u64::cast_signed),
+        language: variant.language.clone().unwrap_or_default(),
+        channels: variant.channels.map(u32::cast_signed),
+        missing_ms: loss.map(|loss| loss.missing_ms.cast_signed()),
+        missing_frames: loss.map(|loss| loss.missing_frames.cast_signed()),
     }
 }
 

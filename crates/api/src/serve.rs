@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use media_blobs::Blobs;
-use media_domain::Profiles;
 use media_runtime::Context;
 use media_storage::Database;
 use tokio::{
@@ -71,7 +70,7 @@ pub async fn serve(cx: Context<ApiConfig>) -> anyhow::Result<()> {
 
     let door = Arc::new(Door { keys: keys.clone(), epochs: Epochs::new(database.clone()), blobs: blobs.clone() });
     let door = door::routes(door, &config.playback.cors_origins);
-    let api = Arc::new(Api { database: database.clone(), blobs, keys, public_url, watchers, profiles: Profiles::built_in()? });
+    let api = Arc::new(Api { database: database.clone(), blobs, keys, public_url, watchers, profiles: config.profiles.load()? });
     let services = grpc::routes(api, jwt_keys, Routes::new(health)).context("the services cannot be described")?;
 
     let grpc_port =

@@ -89,6 +89,7 @@ impl Work for Captioner {
             let told = CaptionCreated { asset_id, caption_track_id: track.id, language: track.language.clone(), source: "ai".to_owned() };
             tx.outbox().event(&Event::CaptionCreated(told)).await?;
         }
+        tx.transcode_jobs().succeed(lease.work, &ProfileName::captions()).await?;
         tx.ai_artifacts().insert(&heard.artifact).await?;
         let told = AiArtifactRecorded { asset_id, ai_artifact_id: heard.artifact.id, kind: heard.artifact.kind.to_owned() };
         tx.outbox().event(&Event::AiArtifactRecorded(told)).await

@@ -97,6 +97,12 @@ pub struct VariantCreated {
     pub width: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
+    /// Of a damaged file: how much is missing at its end.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_int64")]
+    pub missing_ms: Option<u64>,
+    /// Of a damaged file: how many frames are missing.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_int64")]
+    pub missing_frames: Option<u64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -174,6 +180,11 @@ impl Event {
 /// 64-bit numbers are strings in protobuf JSON.
 fn int64<S: serde::Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
+}
+
+/// Of those that are there; the others are skipped before.
+fn optional_int64<S: serde::Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&value.unwrap_or_default())
 }
 
 #[cfg(test)]

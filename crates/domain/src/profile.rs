@@ -1,4 +1,4 @@
-//! Profiles are data: what a variant is made by, read from `profiles.toml`.
+//! What a variant is made by, and its name.
 
 use std::fmt;
 
@@ -6,9 +6,6 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::recipe::{Form, Recipe};
 use crate::{Kind, work::Group};
-
-/// The profiles that this build has.
-const BUILT_IN: &str = include_str!("../profiles.toml");
 
 /// What a variant is made by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +22,21 @@ pub struct Profile {
     /// Made of each track of its sort, and not only of the first: see [`ProfileName::of_track`].
     #[serde(default)]
     pub per_track: bool,
+    /// What becomes of a file that holds less than it promises.
+    #[serde(default)]
+    pub damaged: Damaged,
     pub make: Recipe,
+}
+
+/// What becomes of a file that holds less than it promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Damaged {
+    /// Nothing is made of it.
+    #[default]
+    Refuse,
+    /// What there is of it, and row and event say what is missing.
+    Keep,
 }
 
 /// Whether an asset can be ready without this profile.
@@ -67,6 +78,11 @@ impl ProfileName {
         &self.0
     }
 
+    /// Under which the captioner's work stands among an asset's jobs. No recipe: its result is rows.
+    pub fn captions() -> Self {
+        Self("captions".to_owned())
+    }
+
     /// The name of what a profile makes of a further track: `aac-128k` of the first, `aac-128k-t2` of the second. Tracks
     /// are counted from 0 among those of their sort.
     ///
@@ -78,7 +94,7 @@ impl ProfileName {
 }
 
 /// The profile and the track that a name of [`ProfileName::of_track`] was made of.
-fn split_track(name: &str) -> (&str, u32) {
+pub(crate) fn split_track(name: &str) -> (&str, u32) {
     let number = |digits: &str| digits.parse::<u32>().ok().filter(|number| *number > 1 && !digits.starts_with(['0', '+']));
     name.rsplit_once("-t").and_then(|(base, digits)| Some((base, number(digits)? - 1))).unwrap_or((name, 0))
 }
@@ -89,113 +105,14 @@ impl fmt::Display for ProfileName {
     }
 }
 
-/// All profiles that are known.
-#[derive(Clone, Debug)]
-pub struct Profiles(Vec<Profile>);
-
-/// `profiles.toml` cannot be used. The text says line and field.
-#[derive(Debug, thiserror::Error)]
-pub enum BadProfiles {
-    #[error("profiles: {0}")]
-    Syntax(String),
-    #[error("profile {name} stands twice for {kind}")]
-    Twice { name: ProfileName, kind: Kind },
-}
-
-impl Profiles {
-    /// The profiles that this build has.
-    ///
-    /// # Errors
-    /// If the built-in file is broken, which a test rules out.
-    pub fn built_in() -> Result<Self, BadProfiles> {
-        Self::parse(BUILT_IN)
-    }
-
-    /// Reads a file of profiles.
-    ///
-    /// # Errors
-    /// With line and field where the text is no list of profiles, and where a name stands twice for one kind.
-    pub fn parse(text: &str) -> Result<Self, BadProfiles> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct File {
-            profile: Vec<Profile>,
-        }
-        let file: File = toml::from_str(text).map_err(|error| BadProfiles::Syntax(error.to_string()))?;
-        for (index, profile) in file.profile.iter().enumerate() {
-            for earlier in &file.profile[..index] {
-                if let Some(kind) = profile.kinds.iter().find(|kind| earlier.kinds.contains(kind)).filter(|_| earlier.name == profile.name)
-                {
-                    return Err(BadProfiles::Twice { name: profile.name.clone(), kind: *kind });
-                }
-            }
-        }
-        Ok(Self(file.profile))
-    }
-
-    /// The profiles of a kind's pipeline, the largest of each group first.
-    pub fn of_kind(&self, kind: Kind) -> Vec<&Profile> {
-        let mut profiles: Vec<&Profile> = self.0.iter().filter(|profile| profile.kinds.contains(&kind.pipeline())).collect();
-        profiles.sort_by_key(|profile| (profile.group.rank(), std::cmp::Reverse(profile.make.size())));
-        profiles
-    }
-
-    /// One profile of a kind's pipeline.
-    pub fn find(&self, kind: Kind, name: &str) -> Option<&Profile> {
-        self.0.iter().find(|profile| profile.name.as_str() == name && profile.kinds.contains(&kind.pipeline()))
-    }
-
-    /// The profile behind a job's name, and which track it is made of.
-    pub fn find_with_track(&self, kind: Kind, name: &str) -> Option<(&Profile, u32)> {
-        if let Some(profile) = self.find(kind, name) {
-            return Some((profile, 0));
-        }
-        let (base, track) = split_track(name);
-        self.find(kind, base).filter(|profile| profile.per_track).map(|profile| (profile, track))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_built_in_profiles_can_be_read() {
-        let profiles = Profiles::built_in().unwrap();
-        let names: Vec<_> = profiles.of_kind(Kind::Video).iter().map(|p| p.name.to_string()).collect();
-        assert_eq!(names, ["speech", "poster", "h264-720p", "h264-360p", "aac-128k"]);
-        assert_eq!(profiles.of_kind(Kind::AiImage).len(), 3);
-        assert!(profiles.of_kind(Kind::Document).is_empty());
-    }
 
     #[test]
     fn a_name_that_could_leave_its_folder_is_refused() {
         for name in ["", "../x", "A", "a/b", "ä", &"x".repeat(41)] {
             assert!(ProfileName::try_from(name.to_owned()).is_err(), "{name}");
         }
-    }
-
-    #[test]
-    fn the_name_of_a_further_track_leads_back_to_its_profile_and_track() {
-        let text = "[[profile]]\nname = \"aac-128k\"\nkinds = [\"video\"]\ngroup = \"ladder\"\nrequired = \"never\"\nper_track = true\nmake.aac = { bitrate_kbps = 1 }\n";
-        let profiles = Profiles::parse(text).unwrap();
-        let base = ProfileName::try_from("aac-128k".to_owned()).unwrap();
-        for track in [0, 1, 9, 98] {
-            let name = base.of_track(track).unwrap();
-            assert_eq!(
-                profiles.find_with_track(Kind::Video, name.as_str()).map(|(profile, track)| (&profile.name, track)),
-                Some((&base, track))
-            );
-        }
-        for name in ["aac-128k-t1", "aac-128k-t0", "aac-128k-t02", "aac-128k-t", "aac-128k-t+2", "opus-96k-t2"] {
-            assert!(profiles.find_with_track(Kind::Video, name).is_none(), "{name}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_field_is_refused_with_its_line() {
-        let text = "[[profile]]\nname = \"x\"\nkinds = [\"video\"]\ngroup = \"ladder\"\nrequired = \"never\"\ncolour = 1\nmake.aac = { bitrate_kbps = 1 }\n";
-        let error = Profiles::parse(text).unwrap_err().to_string();
-        assert!(error.contains("line 6") && error.contains("colour"), "{error}");
     }
 }

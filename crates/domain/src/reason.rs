@@ -38,6 +38,14 @@ words! {
     }
 }
 
+impl Reason {
+    /// Whether one output of several may be why: another was perhaps not touched by it. What is wrong with the file itself
+    /// is wrong for all.
+    pub const fn may_be_one_output(self) -> bool {
+        matches!(self, Reason::Unsupported | Reason::LimitHit | Reason::TimedOut | Reason::Internal | Reason::WorkerLost)
+    }
+}
+
 words! {
     /// What the scan of an original found.
     Verdict {

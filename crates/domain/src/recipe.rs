@@ -140,4 +140,40 @@ impl Recipe {
         };
         1000 * u64::from(kbps)
     }
+    /// Each number with its name, and what can be made: the least and the most. Sides are bounded by what H.264 level 6.2,
+    /// WebP (16,383) and AVIF can hold, rates by what their encoders take.
+    pub(crate) fn numbers(&self) -> Vec<(&'static str, u32, u32, u32)> {
+        let height = |number: u32| ("height", number, 64, 4320);
+        let width = |number: u32| ("width", number, 16, 8192);
+        let quality = |number: u32| ("quality", number, 1, 100);
+        let video = |number: u32| ("bitrate_kbps", number, 16, 240_000);
+        let audio = |number: u32| ("bitrate_kbps", number, 8, 512);
+        match *self {
+            Recipe::H264 { height: side, bitrate_kbps }
+            | Recipe::Vp9 { height: side, bitrate_kbps }
+            | Recipe::Av1 { height: side, bitrate_kbps } => {
+                vec![height(side), video(bitrate_kbps)]
+            }
+            Recipe::Aac { bitrate_kbps, channels } => vec![audio(bitrate_kbps), ("channels", channels, 1, 6)],
+            Recipe::Opus { bitrate_kbps } => vec![audio(bitrate_kbps)],
+            Recipe::Mp4 { height: side, bitrate_kbps, audio_kbps } => {
+                vec![height(side), video(bitrate_kbps), ("audio_kbps", audio_kbps, 8, 512)]
+            }
+            Recipe::Preview { height: side, bitrate_kbps, seconds } => vec![height(side), video(bitrate_kbps), ("seconds", seconds, 1, 30)],
+            Recipe::Poster { max_width, quality: of } | Recipe::Cover { max_width, quality: of } => {
+                vec![("max_width", max_width, 16, 8192), quality(of)]
+            }
+            Recipe::Storyboard { tiles, tile_width, quality: of } => {
+                vec![("tiles", tiles, 1, 400), ("tile_width", tile_width, 16, 640), quality(of)]
+            }
+            Recipe::Webp { width: side, quality: of }
+            | Recipe::Avif { width: side, quality: of }
+            | Recipe::Jpeg { width: side, quality: of }
+            | Recipe::Page { width: side, quality: of } => vec![width(side), quality(of)],
+            Recipe::Loop { width: side, bitrate_kbps } => vec![width(side), video(bitrate_kbps)],
+            Recipe::Waveform { points } => vec![("points", points, 1, 20_000)],
+            Recipe::Vtt {} => Vec::new(),
+            Recipe::Pcm { sample_rate } => vec![("sample_rate", sample_rate, 8_000, 48_000)],
+        }
+    }
 }

@@ -8,6 +8,18 @@ pub struct VariantDetails {
     /// Of a storyboard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tiles: Option<Tiles>,
+    /// Where the file held less than it promised, and the profile keeps what there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
+}
+
+/// By how much a file held less than it promised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// At the end, in milliseconds.
+    pub missing_ms: u64,
+    /// Frames that the file does not hold, or that could not be decoded.
+    pub missing_frames: u64,
 }
 
 /// How the frames of a storyboard lie in their sheet: row by row, from the top left.

@@ -50,6 +50,8 @@ fn every_event_reads_as_its_message_and_loses_nothing() {
             size_bytes: 9,
             width,
             height,
+            missing_ms: width.map(|_| 3_000),
+            missing_frames: width.map(|_| 90),
         })
     };
     agrees::<v1::VariantCreated>(&variant(Some(1280), Some(720)));

@@ -31,7 +31,8 @@ pub trait Settings: DeserializeOwned + fmt::Debug + Send + 'static {
 }
 
 /// One thing that is wrong with the settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {reason}")]
 pub struct Problem {
     place: String,
     reason: String,

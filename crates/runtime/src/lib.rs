@@ -2,6 +2,7 @@
 
 pub mod config;
 mod health;
+mod profiles;
 mod service;
 mod shutdown;
 mod tasks;
@@ -10,6 +11,7 @@ pub mod trace_context;
 
 pub use config::{Problem, Problems, Settings, check_defaults};
 pub use health::{Component, Health};
+pub use profiles::ProfilesConfig;
 pub use secrecy::{ExposeSecret, SecretString};
 pub use service::{Context, main};
 pub use shutdown::{LAST_WORD, Shutdown};

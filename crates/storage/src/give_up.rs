@@ -7,11 +7,14 @@ use media_domain::{
     work::Group,
 };
 
-use crate::{StorageError, TenantTx, error::word, work::Lease};
+use crate::{StorageError, TenantTx, error::word, transcode_jobs::Job, work::Lease};
 
 impl TenantTx {
     /// Gives a piece of work up for good: work, jobs, asset, events and a dead letter, all in this transaction. `detail` is
     /// shown to the owner; it holds nothing that came out of the file.
+    ///
+    /// Work that was to make optional profiles beside required ones is not given up yet: one of the optional ones may be
+    /// what fails. They fail, and the required ones are tried again by themselves.
     ///
     /// # Errors
     /// [`StorageError::LeaseLost`] if another attempt has it.
@@ -21,18 +24,31 @@ impl TenantTx {
             // Its owner has let it go: there is nobody to tell of a failure.
             return self.work().cancelled(lease).await;
         }
+        if reason.may_be_one_output() {
+            let shed = self.transcode_jobs().fail_optional(lease.work, reason, detail).await?;
+            if !shed.is_empty() {
+                self.say_failed(lease, shed, reason).await?;
+                return self.work().start_over(lease).await;
+            }
+        }
         self.work().end_failed(lease, reason, detail).await?;
         let mut needed = matches!(lease.group, Group::Scan | Group::Probe);
-        for job in self.transcode_jobs().fail(lease.work, reason, detail).await? {
-            needed |= job.required;
-            let failed = VariantFailed { asset_id: lease.asset, job_id: job.id, profile: job.profile, reason };
-            self.outbox().event(&Event::VariantFailed(failed)).await?;
-        }
+        let failed = self.transcode_jobs().fail(lease.work, reason, detail).await?;
+        needed |= failed.iter().any(|job| job.required);
+        self.say_failed(lease, failed, reason).await?;
         if needed && matches!(asset.status, Status::Scanning | Status::Transcoding) {
             self.work().cancel_of_asset(lease.asset).await?;
             self.assets().fail(lease.asset, reason, detail).await?;
         }
         self.dead_letters().insert(lease, reason, detail).await
+    }
+
+    async fn say_failed(&mut self, lease: &Lease, jobs: Vec<Job>, reason: Reason) -> Result<(), StorageError> {
+        for job in jobs {
+            let failed = VariantFailed { asset_id: lease.asset, job_id: job.id, profile: job.profile, reason };
+            self.outbox().event(&Event::VariantFailed(failed)).await?;
+        }
+        Ok(())
     }
 
     /// Makes the asset ready if every required profile exists.

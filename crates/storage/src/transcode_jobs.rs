@@ -119,13 +119,14 @@ impl TranscodeJobs<'_> {
         rows.into_iter().map(Job::try_from).collect()
     }
 
-    /// The profiles that a piece of work is to make.
+    /// The profiles that a piece of work is still to make.
     ///
     /// # Errors
     /// [`StorageError::BadRow`] if a row cannot be read.
     pub async fn of_work(&mut self, work: WorkId) -> Result<Vec<ProfileName>, StorageError> {
         let rows = sqlx::query!(
-            "-- transcode_jobs.of_work\nSELECT id, profile FROM media.transcode_jobs WHERE work_id = $1 ORDER BY id",
+            "-- transcode_jobs.of_work\nSELECT id, profile FROM media.transcode_jobs
+            WHERE work_id = $1 AND status IN ('waiting', 'running') ORDER BY id",
             work.as_uuid()
         )
         .fetch_all(self.0.connection())
@@ -192,6 +193,24 @@ impl TranscodeJobs<'_> {
             r#"-- transcode_jobs.fail
             UPDATE media.transcode_jobs SET status = 'failed', reason = $2, error_message = $3, completed_at = clock_timestamp()
             WHERE work_id = $1 AND status IN ('waiting', 'running')
+            RETURNING id, profile, status, required, progress_percent, coalesce(attempts, 0) AS "attempts!", reason, error_message"#,
+            work.as_uuid(),
+            why.as_str(),
+            message,
+        )
+        .fetch_all(self.0.connection())
+        .await?;
+        rows.into_iter().map(Job::try_from).collect()
+    }
+
+    /// Fails the optional jobs of a piece of work that has required ones beside them, and says which those were.
+    pub(crate) async fn fail_optional(&mut self, work: WorkId, why: Reason, message: &str) -> Result<Vec<Job>, StorageError> {
+        let rows = sqlx::query_as!(
+            JobRow,
+            r#"-- transcode_jobs.fail_optional
+            UPDATE media.transcode_jobs SET status = 'failed', reason = $2, error_message = $3, completed_at = clock_timestamp()
+            WHERE work_id = $1 AND NOT required AND status IN ('waiting', 'running') AND EXISTS (
+              SELECT FROM media.transcode_jobs j WHERE j.work_id = $1 AND j.required AND j.status IN ('waiting', 'running'))
             RETURNING id, profile, status, required, progress_percent, coalesce(attempts, 0) AS "attempts!", reason, error_message"#,
             work.as_uuid(),
             why.as_str(),

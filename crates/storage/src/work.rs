@@ -201,6 +201,19 @@ impl Work<'_> {
         self.0.outbox().command(lease.group.queue(), lease.asset, lease.work, delay).await
     }
 
+    /// Gives a lease back to be tried anew, as if nothing had gone wrong yet: another part of its jobs is left.
+    pub(crate) async fn start_over(&mut self, lease: &Lease) -> Result<(), StorageError> {
+        let done = sqlx::query!(
+            "-- work.start_over\nUPDATE media.work SET failures = 0 WHERE id = $1 AND attempts = $2 AND state = 'running'",
+            lease.work.as_uuid(),
+            lease.attempt,
+        )
+        .execute(self.0.connection())
+        .await?;
+        exactly_one(done.rows_affected(), StorageError::LeaseLost)?;
+        self.release(lease, None, None).await
+    }
+
     /// Ends a cancelled lease.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use media_blobs::S3Config;
 use media_messaging::AmqpConfig;
-use media_runtime::{Problem, Settings};
+use media_runtime::{Problem, ProfilesConfig, Settings};
 use media_storage::DatabaseConfig;
 use media_worker::WorkerConfig;
 use serde::Deserialize;
@@ -14,11 +14,12 @@ pub struct TranscoderConfig {
     pub amqp: AmqpConfig,
     pub s3: S3Config,
     pub worker: WorkerConfig,
+    pub profiles: ProfilesConfig,
 }
 
 impl Settings for TranscoderConfig {
     fn problems(&self) -> Vec<Problem> {
-        self.worker.problems()
+        [self.worker.problems(), self.profiles.problems()].concat()
     }
 }
 

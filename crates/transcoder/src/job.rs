@@ -96,7 +96,7 @@ impl Transcoder {
                 self.profiles.find_with_track(asset.kind, profile.as_str()).ok_or_else(|| UnknownProfile(profile.clone()))?;
             let generation = existing.iter().find(|variant| variant.profile == profile).map_or(0, |variant| variant.generation + 1);
             let blob = self.blobs.in_bucket(&keys::variant(lease.tenant, lease.asset, &profile, generation));
-            wanted.push(Wanted { output: Output { profile, make: found.make.clone(), track }, blob, generation });
+            wanted.push(Wanted { output: Output { profile, make: found.make.clone(), track, damaged: found.damaged }, blob, generation });
         }
         Ok((asset, wanted))
     }
@@ -220,12 +220,16 @@ async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant],
             size_bytes: variant.size_bytes,
             width: variant.width,
             height: variant.height,
+            missing_ms: variant.details.loss.map(|loss| loss.missing_ms),
+            missing_frames: variant.details.loss.map(|loss| loss.missing_frames),
         };
         tx.outbox().event(&Event::VariantCreated(created)).await?;
     }
     tx.output_uploads().forget(lease.work).await?;
     if lease.group == Group::Speech {
-        tx.work().plan(lease.asset, Group::Captions, priority).await?;
+        if let Some(captions) = tx.work().plan(lease.asset, Group::Captions, priority).await? {
+            tx.transcode_jobs().plan(lease.asset, captions, &ProfileName::captions(), false).await?;
+        }
     }
     tx.ready_if_complete(lease.asset).await.map(|_ready| ())
 }

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use media_blobs::Blobs;
-use media_domain::Profiles;
 use media_messaging::Broker;
 use media_storage::Database;
 use media_transcoder::{child, config::TranscoderConfig, job::Transcoder};
@@ -18,13 +17,13 @@ fn main() -> ExitCode {
         child::main();
     }
     media_runtime::main(NAME, include_str!("../defaults.toml"), async |cx: media_runtime::Context<TranscoderConfig>| {
-        let TranscoderConfig { database, amqp, s3, worker } = cx.config.clone();
+        let TranscoderConfig { database, amqp, s3, worker, profiles } = cx.config.clone();
         let database = Database::connect(&database, NAME)?;
         let broker = Broker::connect(&amqp, NAME).await?;
         let transcoder = Transcoder {
             database: database.clone(),
             blobs: Blobs::connect(&s3)?,
-            profiles: Profiles::built_in()?,
+            profiles: profiles.load()?,
             program: OURSELVES.into(),
             lease: worker.lease,
         };

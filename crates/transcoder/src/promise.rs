@@ -4,7 +4,10 @@
 //! in its middle only leaves frames out (DESIGN, traps). So each output must be there, of the right size and as long as
 //! its track; the tracks must reach the end that the container names; and frames are counted twice.
 
-use media_domain::profile::{Form, Recipe};
+use media_domain::{
+    profile::{Damaged, Form, Recipe},
+    variant::Loss,
+};
 
 use crate::{
     parent::FailureKind,
@@ -64,17 +67,22 @@ impl Counted for crate::parent::Collected {
     }
 }
 
-/// Checks a result. The file is looked at first: an output that is short because the file is, is not our fault.
+/// Checks a result. The file is looked at first: an output that is short because the file is, is not our fault. Where all
+/// profiles of the job keep what there is of a damaged file, the loss is the answer.
 ///
 /// # Errors
 /// The first promise that is [`Broken`].
-pub fn check(job: &ChildJob, counts: &Counts, collected: &[impl Counted]) -> Result<(), Broken> {
+pub fn check(job: &ChildJob, counts: &Counts, collected: &[impl Counted]) -> Result<Option<Loss>, Broken> {
     let decodes_to_the_end = job.outputs.iter().any(|output| {
         matches!(output.make.form(), Form::Cmaf | Form::Mp4 | Form::Wav)
             && !matches!(output.make, Recipe::Preview { .. } | Recipe::Loop { .. })
     });
-    if decodes_to_the_end {
-        check_file(job, counts)?;
+    let mut loss = None;
+    if decodes_to_the_end && let Err(broken) = check_file(job, counts) {
+        if job.outputs.iter().any(|output| output.damaged == Damaged::Refuse) {
+            return Err(broken);
+        }
+        loss = Some(loss_of(job, counts));
     }
     for (output, ((wanted, made), collected)) in job.outputs.iter().zip(&counts.outputs).zip(collected).enumerate() {
         if collected.bytes() == 0 || made.frames == 0 {
@@ -92,7 +100,17 @@ pub fn check(job: &ChildJob, counts: &Counts, collected: &[impl Counted]) -> Res
             return Err(Broken::OutputTooShort { output, got_ms: got_us / 1000, track_ms });
         }
     }
-    Ok(())
+    Ok(loss)
+}
+
+fn loss_of(job: &ChildJob, counts: &Counts) -> Loss {
+    let promised_ms = job.info.as_ref().and_then(|info| info.duration_ms).unwrap_or(0);
+    let promised_frames = job.info.as_ref().and_then(|info| info.video.as_ref()?.frames).unwrap_or(0);
+    let missing_frames = counts.video.as_ref().map_or(0, |track| {
+        let given = if track.interlaced { track.to_decoder / 2 } else { track.to_decoder };
+        promised_frames.saturating_sub(track.demuxed) + given.saturating_sub(track.from_decoder)
+    });
+    Loss { missing_ms: promised_ms.saturating_sub(counts.end_ms.unwrap_or(promised_ms)), missing_frames }
 }
 
 /// From its first sample to its last.
@@ -156,6 +174,7 @@ mod tests {
     use super::*;
     use crate::protocol::{Limits, Output};
 
+    #[derive(Clone)]
     struct Made {
         bytes: u64,
         us: u64,
@@ -176,6 +195,7 @@ mod tests {
             profile: "h264-360p".to_owned().try_into().unwrap(),
             make: Recipe::H264 { height: 360, bitrate_kbps: 800 },
             track: 0,
+            damaged: Damaged::Refuse,
         }];
         let video = VideoInfo { codec: "h264".into(), width: 640, height: 360, frame_rate: (30, 1), frames: Some(180) };
         let info = MediaInfo { duration_ms: Some(6000), video: Some(video), ..MediaInfo::default() };
@@ -202,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_whole_file_keeps_its_promises() {
-        assert_eq!(check(&job(), &counts(180, 6000), &made(6_000_000)), Ok(()));
+        assert_eq!(check(&job(), &counts(180, 6000), &made(6_000_000)), Ok(None));
     }
 
     #[test]
@@ -215,12 +235,27 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_file_is_kept_with_its_loss_only_where_every_profile_keeps_it() {
+        let mut job = job();
+        job.outputs[0].damaged = Damaged::Keep;
+        let loss = Loss { missing_ms: 3000, missing_frames: 92 };
+        let mut cut = counts(90, 3000);
+        cut.video.as_mut().unwrap().from_decoder = 88;
+        assert_eq!(check(&job, &cut, &made(3_000_000)), Ok(Some(loss)));
+        assert_eq!(check(&job, &counts(180, 6000), &made(6_000_000)), Ok(None));
+        // What is our fault stays it.
+        assert!(check(&job, &cut, &made(1_000_000)).is_err());
+        job.outputs.push(Output { damaged: Damaged::Refuse, ..job.outputs[0].clone() });
+        assert!(matches!(check(&job, &cut, &[made(3_000_000), made(3_000_000)].concat()), Err(Broken::EndsEarly { .. })));
+    }
+
+    #[test]
     fn frames_that_the_decoder_lost_are_counted() {
         let mut lossy = counts(180, 6000);
         lossy.video.as_mut().unwrap().from_decoder = 170;
         assert_eq!(check(&job(), &lossy, &made(6_000_000)), Err(Broken::FramesLost { decoded: 170, given: 180 }));
         lossy.video.as_mut().unwrap().interlaced = true;
-        assert_eq!(check(&job(), &lossy, &made(6_000_000)), Ok(()), "two fields may make one frame");
+        assert_eq!(check(&job(), &lossy, &made(6_000_000)), Ok(None), "two fields may make one frame");
     }
 
     #[test]
@@ -238,6 +273,6 @@ mod tests {
     fn a_plain_stream_promises_no_length() {
         let job =
             ChildJob { mime: "audio/mpeg".into(), info: Some(MediaInfo { duration_ms: Some(9000), ..MediaInfo::default() }), ..job() };
-        assert_eq!(check(&job, &counts(180, 6000), &made(6_000_000)), Ok(()));
+        assert_eq!(check(&job, &counts(180, 6000), &made(6_000_000)), Ok(None));
     }
 }

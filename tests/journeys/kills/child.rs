@@ -1,12 +1,10 @@
 //! `kill -9` of the transcoder's child.
 
-use std::{fs, time::Duration};
-
 use media_devstack::Binary;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 
 use super::scene::Scene;
-use crate::harness::{Moment, eventually};
+use crate::harness::{Moment, child_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_child_that_is_killed_is_noticed_and_its_job_tried_again() {
@@ -29,25 +27,4 @@ async fn a_child_that_is_killed_is_noticed_and_its_job_tried_again() {
         sqlx::query_scalar("SELECT failures FROM media.work WHERE group_name = 'ladder'").fetch_one(&scene.sql).await.unwrap();
     assert_eq!(failures, 1, "a killed child counts as a failure of its job");
     transcoder.kill().unwrap();
-}
-
-/// The child that a transcoder has at this moment.
-async fn child_of(parent: u32) -> Pid {
-    eventually("the transcoder has a child", Duration::from_secs(10), async || {
-        let children: Vec<i32> =
-            fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok()).collect();
-        let found = children.iter().find(|pid| parent_of(**pid) == Some(parent) && command_line(**pid).contains("transcoder-child"));
-        found.and_then(|pid| Pid::from_raw(*pid)).ok_or(children.len())
-    })
-    .await
-}
-
-/// The fourth field of `/proc/PID/stat`; the second is in parentheses and may hold anything.
-fn parent_of(pid: i32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
-}
-
-fn command_line(pid: i32) -> String {
-    fs::read(format!("/proc/{pid}/cmdline")).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }

@@ -87,6 +87,37 @@ async fn giving_up_what_is_optional_leaves_the_asset_on_its_way() {
 }
 
 #[tokio::test]
+async fn work_that_fails_sheds_its_optional_jobs_and_tries_the_required_ones_anew() {
+    let place = Place::new("giving-up-shed").await;
+    let video = video(&place).await;
+    let [_, poster, ladder] = leases(&place).await;
+    finish(&place, &poster, &["poster"]).await;
+    place.set_work(video.ladder, "failures = 2").await;
+    let mut tx = place.transcoder.in_tenant(video.tenant, "worker.give_up").await.unwrap();
+    tx.give_up(&ladder, Reason::LimitHit, "too much memory").await.unwrap();
+    tx.commit().await.unwrap();
+
+    let of_ladder =
+        async || place.jobs(video.asset).await.into_iter().filter(|job| job.contains('k') || job.contains("p ")).collect::<Vec<_>>();
+    assert_eq!(of_ladder().await, ["aac-128k waiting", "h264-1080p skipped", "h264-360p waiting", "h264-720p failed"]);
+    assert_eq!(place.of_work(video.ladder, "concat_ws(' ', state, failures)").await, "waiting 0");
+    assert_eq!(place.lookup(video.tenant, video.asset).await.status, Status::Transcoding);
+    assert_eq!(place.events(video.asset).await, ["media.variant.failed.v1"]);
+    assert_eq!(place.count("media.dead_letters").await, 0, "it was not given up");
+
+    let again = place.lease(Queue::Transcode).await;
+    assert_eq!((again.work, again.failures), (video.ladder, 0));
+    let mut tx = place.transcoder.in_tenant(video.tenant, "test.read").await.unwrap();
+    let mut left = tx.transcode_jobs().of_work(video.ladder).await.unwrap();
+    left.sort();
+    assert_eq!(left, [profile("aac-128k"), profile("h264-360p")], "what failed is not made again");
+    // There is nothing more to shed.
+    tx.give_up(&again, Reason::LimitHit, "too much memory").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(place.lookup(video.tenant, video.asset).await.failure_reason, Some(Reason::LimitHit));
+}
+
+#[tokio::test]
 async fn giving_up_happens_wholly_or_not_at_all() {
     let place = Place::new("giving-up-atomic").await;
     let video = video(&place).await;

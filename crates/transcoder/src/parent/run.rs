@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     promise,
-    protocol::{ChildJob, ChildResult, OutputCounts},
+    protocol::{ChildJob, ChildResult, Output, OutputCounts},
 };
 
 /// How much of a child's complaints is kept.
@@ -207,10 +207,14 @@ fn judge(job: &ChildJob, collection: Collection, status: Option<ExitStatus>) -> 
         .info
         .or_else(|| job.info.clone())
         .ok_or_else(|| ChildFailure::internal("a probe that found nothing, and did not say so"))?;
-    promise::check(job, &counts, &collection.outputs)
+    let loss = promise::check(job, &counts, &collection.outputs)
         .map_err(|broken| ChildFailure::because(broken.kind(), "a promise is not kept", broken))?;
     let made = job.outputs.iter().zip(counts.outputs).zip(collection.outputs);
-    let outputs = made.map(|((output, counts), collected)| describe(output.profile.clone(), &output.make, counts, collected)).collect();
+    let describe = |((output, mut counts), collected): ((&Output, OutputCounts), Collected)| {
+        counts.details.loss = loss;
+        describe(output.profile.clone(), &output.make, counts, collected)
+    };
+    let outputs = made.map(describe).collect();
     Ok(ChildDone { info, outputs })
 }
 

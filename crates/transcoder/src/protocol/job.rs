@@ -2,7 +2,11 @@
 
 use std::io::{self, Read, Write};
 
-use media_domain::{Kind, MediaInfo, limits, profile::ProfileName, profile::Recipe, work::Group};
+use media_domain::{
+    Kind, MediaInfo, limits,
+    profile::{Damaged, ProfileName, Recipe},
+    work::Group,
+};
 use serde::{Deserialize, Serialize};
 
 use super::ProtocolError;
@@ -33,6 +37,8 @@ pub struct Output {
     pub make: Recipe,
     /// Of which track of its sort it is made, counted from 0.
     pub track: u32,
+    /// What becomes of a damaged file. A job keeps one only where all its outputs do.
+    pub damaged: Damaged,
 }
 
 /// What a child may use. Time and bytes are kept by the parent, the rest by the child upon itself.
@@ -133,6 +139,7 @@ mod tests {
             profile: "h264-720p".to_owned().try_into().unwrap(),
             make: Recipe::H264 { height: 720, bitrate_kbps: 2800 },
             track: 0,
+            damaged: Damaged::Refuse,
         }];
         let limits = Limits::of(Group::Ladder, 1000, None, &outputs);
         ChildJob { size: 1000, mime: "video/mp4".into(), kind: Kind::Video, group: Group::Ladder, outputs, info: None, limits }

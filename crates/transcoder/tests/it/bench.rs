@@ -99,7 +99,7 @@ pub fn job(path: &Path, mime: &str, kind: Kind, group: Group, profiles: &[&str],
     let known = Profiles::built_in().unwrap();
     let output = |name: &&str| {
         let profile = known.find(kind, name).unwrap();
-        Output { profile: profile.name.clone(), make: profile.make.clone(), track: 0 }
+        Output { profile: profile.name.clone(), make: profile.make.clone(), track: 0, damaged: profile.damaged }
     };
     let outputs: Vec<Output> = profiles.iter().map(output).collect();
     let size = std::fs::metadata(path).unwrap().len();
