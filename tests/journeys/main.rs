@@ -20,3 +20,5 @@ mod schema;
 mod storage;
 #[cfg(test)]
 mod traces;
+#[cfg(test)]
+mod waits;

@@ -241,6 +241,23 @@ async fn two_groups_that_finish_at_once_make_the_asset_ready_once() {
     assert_eq!(place.events(video.asset).await, ["media.asset.ready.v1"]);
 }
 
+#[tokio::test]
+async fn work_on_a_deleted_asset_ends_without_a_failure() {
+    let place = Place::new("giving-up-deleted").await;
+    let video = video(&place).await;
+    let [_, _, ladder] = leases(&place).await;
+    let mut tx = place.api.in_tenant(video.tenant, "api.delete").await.unwrap();
+    tx.assets().delete(video.asset, None).await.unwrap();
+    tx.commit().await.unwrap();
+    let before = place.events(video.asset).await;
+    let mut tx = place.transcoder.in_tenant(video.tenant, "worker.give_up").await.unwrap();
+    tx.give_up(&ladder, Reason::Corrupt, "cut off").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(place.of_work(video.ladder, "state").await, "cancelled");
+    assert_eq!(place.events(video.asset).await, before, "its owner has let it go: nobody is told of a failure");
+    assert_eq!(place.count("media.dead_letters").await, 0);
+}
+
 /// A job that was cancelled between the work and its commit: nothing of the commit may stand.
 #[tokio::test]
 async fn a_cancelled_job_cannot_succeed() {
