@@ -1,7 +1,7 @@
 //! The child: parses, decodes and encodes one file for one piece of work, then leaves.
 //!
 //! It has two sockets, no environment, and a parent that trusts nothing of what it says. It promises to end: by a result,
-//! or by dying with its parent. The lock (landlock, seccomp) has its place in [`run`], between loading and reading.
+//! or by dying with its parent. Between loading and reading it [locks](lock::lock) itself for good.
 
 mod activity;
 mod boxes;
@@ -10,6 +10,8 @@ mod context;
 mod failed;
 mod fragments;
 mod graphs;
+mod journal;
+pub mod lock;
 mod outputs;
 mod picture_size;
 mod pipeline;
@@ -22,6 +24,7 @@ mod source_element;
 mod tally;
 mod tracks;
 mod vips;
+mod warm;
 mod webp;
 
 pub use run::main;

@@ -7,6 +7,8 @@ use media_storage::DatabaseConfig;
 use media_worker::WorkerConfig;
 use serde::Deserialize;
 
+use crate::sandbox::SandboxConfig;
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TranscoderConfig {
@@ -15,11 +17,12 @@ pub struct TranscoderConfig {
     pub s3: S3Config,
     pub worker: WorkerConfig,
     pub profiles: ProfilesConfig,
+    pub sandbox: SandboxConfig,
 }
 
 impl Settings for TranscoderConfig {
     fn problems(&self) -> Vec<Problem> {
-        [self.worker.problems(), self.profiles.problems()].concat()
+        [self.worker.problems(), self.profiles.problems(), self.sandbox.problems()].concat()
     }
 }
 

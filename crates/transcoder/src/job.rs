@@ -27,6 +27,7 @@ use media_worker::{JobError, Progress, Work};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    child::lock::Layers,
     parent::{BoxError, ChildFailure, FailureKind, Made, OutputWriter, RangeReader, run_child},
     protocol::{ChildJob, Limits, Output},
 };
@@ -40,6 +41,8 @@ pub struct Transcoder {
     pub program: PathBuf,
     /// How long a heartbeat prolongs a lease.
     pub lease: Duration,
+    /// What a child locks itself with.
+    pub layers: Layers,
 }
 
 /// What an attempt came to.
@@ -151,7 +154,16 @@ impl Transcoder {
     fn child_job(&self, asset: &Asset, group: Group, outputs: Vec<Output>) -> ChildJob {
         let size = asset.size_bytes.unwrap_or(0);
         let limits = Limits::of(group, size, asset.info.as_ref(), &outputs);
-        ChildJob { size, mime: asset.mime.clone().unwrap_or_default(), kind: asset.kind, group, outputs, info: asset.info.clone(), limits }
+        ChildJob {
+            size,
+            mime: asset.mime.clone().unwrap_or_default(),
+            kind: asset.kind,
+            group,
+            outputs,
+            info: asset.info.clone(),
+            limits,
+            layers: self.layers,
+        }
     }
 
     /// Opens an upload for each output and writes its id down, before the first part.

@@ -11,3 +11,4 @@ pub mod job;
 pub mod parent;
 pub mod promise;
 pub mod protocol;
+pub mod sandbox;

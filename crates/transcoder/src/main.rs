@@ -17,7 +17,9 @@ fn main() -> ExitCode {
         child::main();
     }
     media_runtime::main(NAME, include_str!("../defaults.toml"), async |cx: media_runtime::Context<TranscoderConfig>| {
-        let TranscoderConfig { database, amqp, s3, worker, profiles } = cx.config.clone();
+        let TranscoderConfig { database, amqp, s3, worker, profiles, sandbox } = cx.config.clone();
+        // Before any work is taken.
+        let layers = sandbox.check(child::lock::Layers::of_this_kernel())?;
         let database = Database::connect(&database, NAME)?;
         let broker = Broker::connect(&amqp, NAME).await?;
         let transcoder = Transcoder {
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
             profiles: profiles.load()?,
             program: OURSELVES.into(),
             lease: worker.lease,
+            layers,
         };
         media_worker::run(&cx, worker, database, broker, transcoder).await
     })

@@ -172,6 +172,7 @@ mod tests {
     use media_domain::{Kind, MediaInfo, info::VideoInfo, work::Group};
 
     use super::*;
+    use crate::child::lock::Layers;
     use crate::protocol::{Limits, Output};
 
     #[derive(Clone)]
@@ -200,7 +201,16 @@ mod tests {
         let video = VideoInfo { codec: "h264".into(), width: 640, height: 360, frame_rate: (30, 1), frames: Some(180) };
         let info = MediaInfo { duration_ms: Some(6000), video: Some(video), ..MediaInfo::default() };
         let limits = Limits::of(Group::Ladder, 1, Some(&info), &outputs);
-        ChildJob { size: 1, mime: "video/mp4".into(), kind: Kind::Video, group: Group::Ladder, outputs, info: Some(info), limits }
+        ChildJob {
+            size: 1,
+            mime: "video/mp4".into(),
+            kind: Kind::Video,
+            group: Group::Ladder,
+            outputs,
+            info: Some(info),
+            limits,
+            layers: Layers::ALL,
+        }
     }
 
     fn counts(frames: u64, end_ms: u64) -> Counts {

@@ -1,4 +1,4 @@
-//! What the child does to its own process: takes its sockets, dies with its parent, limits itself, leaves.
+//! What the child does to its own process: takes its sockets, dies with its parent, leaves.
 
 use std::{
     fs::File,
@@ -9,12 +9,14 @@ use std::{
     },
 };
 
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::process::{Pid, Signal};
 
 /// Left with a result.
 pub const DONE: i32 = 0;
 /// The parent is gone, or closed a socket: nobody to tell.
 pub const ALONE: i32 = 3;
+/// A library found no memory, and cannot go on without.
+pub const NO_MEMORY: i32 = 4;
 
 /// The source and the sink socket, which the parent handed over as standard input and output. Both are moved away from
 /// there, so that a library that prints cannot write into a socket.
@@ -40,18 +42,6 @@ pub fn die_with(parent: Option<&str>) -> io::Result<()> {
     let expected = parent.and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
     if expected.is_none() || rustix::process::getppid() != expected {
         return Err(io::Error::other("the parent is gone"));
-    }
-    Ok(())
-}
-
-/// Sets what this process may use, for good: no core file, no file growth, few descriptors, so much address space.
-///
-/// # Errors
-/// Where the kernel refuses.
-pub fn limit(address_space_bytes: u64) -> io::Result<()> {
-    // 20 descriptors are enough for the largest graph, 16 are not (notes/child.md).
-    for (resource, most) in [(Resource::Core, 0), (Resource::Fsize, 0), (Resource::Nofile, 64), (Resource::As, address_space_bytes)] {
-        rustix::process::setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
     Ok(())
 }

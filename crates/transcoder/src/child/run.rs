@@ -3,22 +3,32 @@
 
 use std::{io, sync::Arc};
 
-use media_domain::{Kind, work::Group};
+use media_domain::Kind;
 
-use super::{activity::Activity, context::Context, failed::Failed, graphs, plugins, process, sink::Sink, source::Source};
+use super::{
+    activity::Activity,
+    context::Context,
+    failed::Failed,
+    graphs, journal,
+    lock::{self, LockError, Reach},
+    process,
+    sink::Sink,
+    source::Source,
+    warm,
+};
 use crate::protocol::{ChildJob, ChildResult, Counts};
 
 /// Lives and leaves. The command line is the hidden subcommand and the parent's process id.
 pub fn main() -> ! {
     // A panic in a thread of GStreamer's would leave a pipeline that hangs for ever.
     std::panic::set_hook(Box::new(|panic| {
-        eprintln!("{panic}");
+        journal::complain(&panic.to_string());
         process::leave(PANICKED);
     }));
     match live() {
         Ok(()) => process::leave(process::DONE),
         Err(error) => {
-            eprintln!("{error}");
+            journal::complain(&error.to_string());
             process::leave(process::ALONE)
         }
     }
@@ -50,17 +60,22 @@ fn live() -> io::Result<()> {
 const TEXT_CHARS: usize = 4000;
 
 fn work(context: &Context) -> Result<Counts, Failed> {
-    plugins::start()?;
-    if has_tracks(context.job.group, context.job.kind) {
-        plugins::load()?;
-    }
-    plugins::warm_orc()?;
-    process::limit(context.job.limits.address_space_bytes).map_err(|error| Failed::internal(format!("limits: {error}")))?;
-    // The lock belongs here: all is loaded, one thread runs, and no byte of the file was seen.
+    let job = &context.job;
+    warm::all(job)?;
+    lock::lock(&job.limits, job.layers, reach(job.kind)).map_err(no_lock)?;
+    // All is loaded, one thread runs, nothing but the sockets can be reached, and no byte of the file was seen.
     graphs::run(context)
 }
 
-/// Pictures need no plugin. ORC they share with GStreamer.
-fn has_tracks(group: Group, kind: Kind) -> bool {
-    !(group == Group::Stills || group == Group::Probe && kind.pipeline() == Kind::Image)
+/// SVG and PDF hold text, and draw it with fonts.
+fn reach(kind: Kind) -> Reach {
+    match kind.pipeline() {
+        Kind::Image | Kind::Document => Reach::Fonts,
+        _ => Reach::Nothing,
+    }
+}
+
+fn no_lock(error: LockError) -> Failed {
+    let because = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+    Failed::internal(format!("the lock does not close: {error}{because}"))
 }

@@ -10,6 +10,7 @@ use media_domain::{
 use serde::{Deserialize, Serialize};
 
 use super::ProtocolError;
+use crate::child::lock::Layers;
 
 /// The longest job in bytes of JSON.
 pub const JOB_BYTES_MAX: u32 = 256 << 10;
@@ -28,6 +29,8 @@ pub struct ChildJob {
     /// What the probe found; every group but the probe needs it.
     pub info: Option<MediaInfo>,
     pub limits: Limits,
+    /// What the child must lock itself with.
+    pub layers: Layers,
 }
 
 /// One variant to make.
@@ -41,7 +44,7 @@ pub struct Output {
     pub damaged: Damaged,
 }
 
-/// What a child may use. Time and bytes are kept by the parent, the rest by the child upon itself.
+/// What a child may use. Time, bytes and memory are kept by the parent, the rest by the child upon itself. All such numbers are here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// From start to result, in milliseconds.
@@ -52,6 +55,10 @@ pub struct Limits {
     pub output_bytes: u64,
     /// Read from storage: more than the file, because a badly interleaved one is read more than once.
     pub source_bytes: u64,
+    /// Of all threads together, in milliseconds.
+    pub cpu_ms: u64,
+    /// Resident, where a memory cgroup can be made.
+    pub memory_bytes: u64,
     /// A backstop with a better message than the memory cgroup has (four rungs take 2.2 GB of it).
     pub address_space_bytes: u64,
     /// Of one picture.
@@ -76,10 +83,18 @@ impl Limits {
             stall_ms: 30_000,
             output_bytes,
             source_bytes: size.saturating_mul(4).saturating_add(64 * MIB),
+            // One busy core until the deadline: 25 times what four rungs of 1080p take.
+            cpu_ms: wall_s * 1000,
+            memory_bytes: if is_4k(info) { 1536 * MIB } else { 1024 * MIB },
             address_space_bytes: 4 << 30,
             pixels: limits::MAX_PIXELS,
         }
     }
+}
+
+/// Four rungs of 1080p took 685 MB, and fewer of 4K more.
+fn is_4k(info: Option<&MediaInfo>) -> bool {
+    info.and_then(|info| info.video.as_ref()).is_some_and(|video| u64::from(video.width) * u64::from(video.height) > 2560 * 1600)
 }
 
 impl Output {
@@ -142,7 +157,16 @@ mod tests {
             damaged: Damaged::Refuse,
         }];
         let limits = Limits::of(Group::Ladder, 1000, None, &outputs);
-        ChildJob { size: 1000, mime: "video/mp4".into(), kind: Kind::Video, group: Group::Ladder, outputs, info: None, limits }
+        ChildJob {
+            size: 1000,
+            mime: "video/mp4".into(),
+            kind: Kind::Video,
+            group: Group::Ladder,
+            outputs,
+            info: None,
+            limits,
+            layers: Layers::ALL,
+        }
     }
 
     #[test]

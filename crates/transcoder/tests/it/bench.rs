@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use media_domain::{Kind, MediaInfo, Profiles, work::Group};
 use media_transcoder::{
+    child::lock::Layers,
     parent::{BoxError, ChildDone, ChildFailure, OutputWriter, RangeReader, run_child},
     protocol::{ChildJob, Limits, Output},
 };
@@ -104,7 +105,7 @@ pub fn job(path: &Path, mime: &str, kind: Kind, group: Group, profiles: &[&str],
     let outputs: Vec<Output> = profiles.iter().map(output).collect();
     let size = std::fs::metadata(path).unwrap().len();
     let limits = Limits::of(group, size, info.as_ref(), &outputs);
-    ChildJob { size, mime: mime.into(), kind, group, outputs, info, limits }
+    ChildJob { size, mime: mime.into(), kind, group, outputs, info, limits, layers: Layers::ALL }
 }
 
 /// "Storage": a file on disk.

@@ -14,7 +14,7 @@ use super::{
         failed::Failed,
         fragments, picture_size, pipeline,
         tracks::{self, Heads},
-        vips::{self, Picture},
+        vips::Picture,
     },
     ladder,
 };
@@ -65,7 +65,6 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     let tally = tracks::decode(&pipeline, context, &ending, heads)?;
     pipeline::play(&pipeline, context, &ending, &over)?;
     let frame = best.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(|| Failed::corrupt("no frame could be decoded"))?;
-    vips::start()?;
     let bytes = Picture::from_rgb(&frame.rgb, frame.width, frame.height)?.webp(quality)?;
     context.sink.data(0, &bytes);
     let counts = OutputCounts { width: Some(frame.width), height: Some(frame.height), frames: 1, ..OutputCounts::default() };

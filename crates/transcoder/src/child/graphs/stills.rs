@@ -2,11 +2,7 @@
 
 use media_domain::{Kind, MediaInfo, info::PictureInfo, limits, profile::Recipe};
 
-use super::super::{
-    context::Context,
-    failed::Failed,
-    vips::{self, Picture},
-};
+use super::super::{context::Context, failed::Failed, vips::Picture};
 use crate::protocol::{Counts, FailureCode, OutputCounts};
 
 /// Sends what the header says.
@@ -15,7 +11,6 @@ use crate::protocol::{Counts, FailureCode, OutputCounts};
 /// [`Failed`], typed.
 pub fn probe(context: &Context) -> Result<Counts, Failed> {
     let bytes = context.source.whole(limits::max_bytes(Kind::Image))?;
-    vips::start()?;
     let picture = look(&Picture::open(&bytes)?);
     context.sink.hello(&MediaInfo { picture: Some(picture), ..MediaInfo::default() });
     Ok(Counts::default())
@@ -38,7 +33,6 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     let Some(widest) = wanted.first().map(|(_, width, _)| *width) else { return Err(Failed::internal("no width to make")) };
 
     let bytes = context.source.whole(limits::max_bytes(Kind::Image))?;
-    vips::start()?;
     let header = Picture::open(&bytes)?;
     let (width, height) = header.size();
     let pixels = u64::from(width) * u64::from(height);
