@@ -16,7 +16,7 @@ mod outputs;
 mod picture_size;
 mod pipeline;
 mod plugins;
-mod process;
+pub(crate) mod process;
 mod run;
 mod sink;
 mod source;

@@ -340,8 +340,15 @@ fn refusal(failure: ChildFailure) -> JobError {
                 FailureKind::Unsupported => permanent(Reason::Unsupported, "the file's type, codec or shape is not processed"),
                 FailureKind::Corrupt => permanent(Reason::Corrupt, "the file holds less than it promises, or cannot be read"),
                 FailureKind::TooLarge => permanent(Reason::PixelsExceedLimit, "the picture has more pixels than the limit"),
-                // The kernel's kill for want of memory looks like anybody's: only one that comes every time is the file's fault.
-                FailureKind::LimitHit => JobError::Failed { reason: Reason::LimitHit, source: failure.into() },
+                FailureKind::LimitHit => permanent(Reason::LimitHit, "the file needs more memory, time or output than the limit"),
+                FailureKind::PolicyViolation => {
+                    // Either somebody attacks us, or our list has a hole: a person must look.
+                    tracing::error!(failure.text = failure.text, "policy violation: a child was killed by its lock");
+                    metrics::counter!("media_child_policy_violations_total").increment(1);
+                    permanent(Reason::Internal, "processing was stopped")
+                }
+                // It looks like anybody's kill: only one that comes every time is the file's fault.
+                FailureKind::Killed => JobError::Failed { reason: Reason::LimitHit, source: failure.into() },
                 FailureKind::TimedOut => JobError::Failed { reason: Reason::TimedOut, source: failure.into() },
                 _ => JobError::Failed { reason: Reason::Internal, source: failure.into() },
             }

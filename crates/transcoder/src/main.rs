@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use media_blobs::Blobs;
 use media_messaging::Broker;
 use media_storage::Database;
-use media_transcoder::{child, config::TranscoderConfig, job::Transcoder};
+use media_transcoder::{child, config::TranscoderConfig, job::Transcoder, parent};
 
 const NAME: &str = "media-transcoder";
 /// This program, also after its file was replaced.
@@ -20,6 +20,12 @@ fn main() -> ExitCode {
         let TranscoderConfig { database, amqp, s3, worker, profiles, sandbox } = cx.config.clone();
         // Before any work is taken.
         let layers = sandbox.check(child::lock::Layers::of_this_kernel())?;
+        match parent::prepare_cgroups() {
+            Ok(()) => tracing::info!("each child's memory is limited by a cgroup of its own"),
+            Err(error) => {
+                tracing::info!(%error, "no memory cgroup can be made here: a child's memory is limited by its address space alone")
+            }
+        }
         let database = Database::connect(&database, NAME)?;
         let broker = Broker::connect(&amqp, NAME).await?;
         let transcoder = Transcoder {

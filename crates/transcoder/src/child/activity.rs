@@ -1,9 +1,14 @@
 //! Whether anything moves: what the watchdog looks at.
 
 use std::{
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
+
+use gstreamer::{self as gst, prelude::*};
 
 /// Counts what moves, and who is waiting for the parent. A child that waits for a slow storage is not standing still; the
 /// parent's deadline ends that.
@@ -11,9 +16,28 @@ use std::{
 pub struct Activity {
     moves: AtomicU64,
     waiting: AtomicUsize,
+    /// Where a buffer passed last, and its time.
+    place: Mutex<Option<(gst::Pad, Option<gst::ClockTime>)>>,
 }
 
 impl Activity {
+    /// A buffer went by here.
+    pub fn passed(&self, pad: &gst::Pad, buffer: &gst::BufferRef) {
+        self.moved();
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some((pad.clone(), buffer.pts()));
+    }
+
+    /// Which element and pad (of a demuxer: which track) a buffer passed last, and its time. For the log.
+    pub fn last_place(&self) -> String {
+        match &*self.place.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((pad, pts)) => {
+                let element = pad.parent().map(|element| element.name()).unwrap_or_default();
+                format!("{element}:{} at {}", pad.name(), pts.display())
+            }
+            None => "nothing".to_owned(),
+        }
+    }
+
     /// Something went forward.
     pub fn moved(&self) {
         self.moves.fetch_add(1, Ordering::Relaxed);

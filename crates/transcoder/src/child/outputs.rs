@@ -49,7 +49,7 @@ impl Outputs {
     pub fn watch_encoded(self: &Arc<Self>, pad: &gst::Pad, output: u8) {
         let outputs = self.clone();
         tally::each_buffer(pad, move |pad, buffer| {
-            outputs.context.activity.moved();
+            outputs.context.activity.passed(pad, buffer);
             let Some(counts) = outputs.outputs.get(usize::from(output)) else { return };
             if counts.frames.fetch_add(1, Ordering::Relaxed) == 0 {
                 *counts.caps.lock().unwrap_or_else(PoisonError::into_inner) = pad.current_caps();

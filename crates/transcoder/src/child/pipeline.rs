@@ -71,7 +71,12 @@ pub fn play(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, over: 
                 let position = pipeline.query_position::<gst::ClockTime>();
                 return Err(Failed::new(
                     FailureCode::TimedOut,
-                    format!("nothing moved for {} ms, at {position:?}", context.job.limits.stall_ms),
+                    format!(
+                        "nothing moved for {} ms; it stands at {}, and the last to pass was {}",
+                        context.job.limits.stall_ms,
+                        position.display(),
+                        context.activity.last_place()
+                    ),
                 ));
             }
             Err(RecvTimeoutError::Timeout) => {}

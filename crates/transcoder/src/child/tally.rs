@@ -91,7 +91,7 @@ impl Tally {
     pub fn watch_demuxed(self: &Arc<Self>, pad: &gst::Pad, track: Option<Track>) {
         let tally = self.clone();
         each_buffer(pad, move |pad, buffer| {
-            tally.activity.moved();
+            tally.activity.passed(pad, buffer);
             let span = span_of(pad, buffer);
             tally.end.see(span.map(|(_, end)| end));
             if let Some(track) = track {
@@ -120,7 +120,7 @@ impl Tally {
     pub fn watch_decoded(self: &Arc<Self>, pad: &gst::Pad, track: Track) {
         let tally = self.clone();
         each_buffer(pad, move |pad, buffer| {
-            tally.activity.moved();
+            tally.activity.passed(pad, buffer);
             let counts = tally.track(track);
             if counts.from_decoder.fetch_add(1, Ordering::Relaxed) == 0 && is_interlaced(pad) {
                 counts.interlaced.store(true, Ordering::Relaxed);

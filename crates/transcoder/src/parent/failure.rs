@@ -4,6 +4,7 @@ use std::fmt;
 
 use media_domain::Reason;
 
+use super::process::Usage;
 use crate::protocol::FailureCode;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -17,12 +18,16 @@ pub enum FailureKind {
     Corrupt,
     /// More pixels than the limit.
     TooLarge,
-    /// A limit on memory, CPU, output or reading was hit.
+    /// A limit on memory, CPU, output or reading was hit, for certain.
     LimitHit,
+    /// Killed by somebody who does not say why: most likely by the kernel, for want of memory on this machine.
+    Killed,
     /// The deadline passed, or nothing moved.
     TimedOut,
     /// Our fault: a crash, a broken protocol, a wrong graph.
     Internal,
+    /// A call that the lock forbids: an attack, or a hole in our list.
+    PolicyViolation,
     /// The caller asked to stop.
     Cancelled,
     /// The original could not be read from storage: come back later.
@@ -39,15 +44,17 @@ pub struct ChildFailure {
     pub text: String,
     #[source]
     pub source: Option<BoxError>,
+    /// What the child had used; none where it did not start, or does not end.
+    pub usage: Option<Usage>,
 }
 
 impl ChildFailure {
     pub(crate) fn new(kind: FailureKind, text: impl fmt::Display) -> Self {
-        Self { kind, text: text.to_string(), source: None }
+        Self { kind, text: text.to_string(), source: None, usage: None }
     }
 
     pub(crate) fn because(kind: FailureKind, text: impl fmt::Display, source: impl Into<BoxError>) -> Self {
-        Self { kind, text: text.to_string(), source: Some(source.into()) }
+        Self { kind, text: text.to_string(), source: Some(source.into()), usage: None }
     }
 
     pub(crate) fn internal(text: impl fmt::Display) -> Self {
@@ -60,16 +67,19 @@ impl ChildFailure {
             FailureKind::Unsupported => Some(Reason::Unsupported),
             FailureKind::Corrupt => Some(Reason::Corrupt),
             FailureKind::TooLarge => Some(Reason::PixelsExceedLimit),
-            FailureKind::LimitHit => Some(Reason::LimitHit),
+            FailureKind::LimitHit | FailureKind::Killed => Some(Reason::LimitHit),
             FailureKind::TimedOut => Some(Reason::TimedOut),
-            FailureKind::Internal => Some(Reason::Internal),
+            FailureKind::Internal | FailureKind::PolicyViolation => Some(Reason::Internal),
             FailureKind::Cancelled | FailureKind::SourceFailed | FailureKind::OutputFailed => None,
         }
     }
 
     /// Whether another attempt may end better.
     pub fn is_worth_another_try(&self) -> bool {
-        matches!(self.kind, FailureKind::TimedOut | FailureKind::Internal | FailureKind::SourceFailed | FailureKind::OutputFailed)
+        matches!(
+            self.kind,
+            FailureKind::TimedOut | FailureKind::Internal | FailureKind::Killed | FailureKind::SourceFailed | FailureKind::OutputFailed
+        )
     }
 }
 

@@ -1,6 +1,6 @@
 //! One piece of work by one child, from start to an answer that is always typed and never late.
 
-use std::{os::unix::process::ExitStatusExt, path::Path, process::ExitStatus, time::Duration};
+use std::{os::unix::process::ExitStatusExt, path::Path, time::Duration};
 
 use media_domain::{
     MediaInfo, VariantDetails,
@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     collect::{CollectError, Collected, Collection, Fragment, OutputWriter, collect},
     failure::{ChildFailure, FailureKind},
+    process::{Ended, Usage},
     serve::{RangeReader, ServeError, serve},
     spawn::{Spawned, spawn},
 };
 use crate::{
-    promise,
+    child, promise,
     protocol::{ChildJob, ChildResult, Output, OutputCounts},
 };
 
@@ -34,6 +35,7 @@ pub struct ChildDone {
     pub info: MediaInfo,
     /// One for each output of the job, in its order.
     pub outputs: Vec<Made>,
+    pub usage: Usage,
 }
 
 /// One variant, as its row describes it.
@@ -79,26 +81,31 @@ pub async fn run_child<W: OutputWriter>(
     if outputs.len() != job.outputs.len() || outputs.len() > usize::from(u8::MAX) {
         return Err(ChildFailure::internal(format!("{} writers for {} outputs", outputs.len(), job.outputs.len())));
     }
-    let mut child = spawn(program).await.map_err(|error| ChildFailure::because(FailureKind::Internal, "no child can be started", error))?;
+    let mut child = spawn(program, &job.limits)
+        .await
+        .map_err(|error| ChildFailure::because(FailureKind::Internal, "no child can be started", error))?;
     let deadline = tokio::time::sleep(Duration::from_millis(job.limits.wall_ms));
     let talked = tokio::select! {
         talked = talk(&mut child, job, source, outputs, &progress) => talked,
         () = deadline => Err(ChildFailure::new(FailureKind::TimedOut, format!("no result after {} ms", job.limits.wall_ms))),
         () = stop.cancelled() => Err(ChildFailure::new(FailureKind::Cancelled, "stopped")),
     };
-    let collection = match talked {
-        Ok(collection) => collection,
-        Err(failure) => {
-            let status = child.process.end().await;
-            tracing::debug!(?status, failure.kind = ?failure.kind, "a child was killed");
-            return Err(failure);
-        }
-    };
-    let status = match tokio::time::timeout(LEAVE, child.process.wait()).await {
-        Ok(status) => status,
+    let ended = match &talked {
+        Ok(_) => match tokio::time::timeout(LEAVE, child.process.wait()).await {
+            Ok(ended) => ended,
+            Err(_) => child.process.end().await,
+        },
         Err(_) => child.process.end().await,
     };
-    judge(job, collection, status.ok())
+    let ended = ended.map_err(|error| ChildFailure::because(FailureKind::Internal, "a child that cannot be waited for", error))?;
+    measure(job, ended.usage);
+    talked.and_then(|collection| judge(job, collection, ended)).map_err(|failure| ChildFailure { usage: Some(ended.usage), ..failure })
+}
+
+fn measure(job: &ChildJob, usage: Usage) {
+    metrics::histogram!("media_child_cpu_seconds", "group" => job.group.as_str()).record(usage.cpu);
+    // A number of bytes below 2^53 is a float without loss.
+    metrics::histogram!("media_child_peak_memory_bytes", "group" => job.group.as_str()).record(usage.peak_memory_bytes as f64);
 }
 
 /// Serves and collects until the result, or until something goes wrong on either socket.
@@ -146,12 +153,12 @@ async fn talk<W: OutputWriter>(
         }
         Ok(collection) => Ok(collection),
         Err(CollectError::Protocol(crate::protocol::ProtocolError::Ended)) => {
-            let status = tokio::time::timeout(LEAVE, process.wait()).await.ok().and_then(Result::ok);
+            let ended = tokio::time::timeout(LEAVE, process.wait()).await.ok().and_then(Result::ok);
             let said = match said {
                 Some(text) => text,
                 None => tokio::time::timeout(SETTLE, complaining).await.unwrap_or_default(),
             };
-            Err(vanished(status, &said))
+            Err(vanished(ended, &said))
         }
         Err(error) => Err(collect_failure(error)),
     }
@@ -175,30 +182,32 @@ fn collect_failure(error: CollectError) -> ChildFailure {
     ChildFailure::because(kind, "the outputs", error)
 }
 
-/// A child that ended without a result. A kill that is not ours is the memory cgroup's.
-fn vanished(status: Option<ExitStatus>, said: &str) -> ChildFailure {
-    let kind = match status.and_then(|status| status.signal()) {
-        Some(libc::SIGKILL | libc::SIGXCPU | libc::SIGXFSZ) => FailureKind::LimitHit,
-        _ => FailureKind::Internal,
+/// A child that ended without a result: by whose hand says its status.
+fn vanished(ended: Option<Ended>, said: &str) -> ChildFailure {
+    let Some(Ended { status, out_of_memory, .. }) = ended else {
+        return ChildFailure::internal(format!("the child said no more, and does not end: {}", said.trim()));
     };
-    ChildFailure::new(
-        kind,
-        format!(
-            "the child ended without a result ({}): {}",
-            status.map_or_else(|| "it does not end".to_owned(), |s| s.to_string()),
-            said.trim()
-        ),
-    )
+    let (kind, what) = match (status.signal(), status.code()) {
+        _ if out_of_memory => (FailureKind::LimitHit, "its memory cgroup was full"),
+        (_, Some(child::process::NO_MEMORY)) => (FailureKind::LimitHit, "its address space was full"),
+        (Some(libc::SIGXCPU), _) => (FailureKind::LimitHit, "its CPU time was spent"),
+        (Some(libc::SIGXFSZ), _) => (FailureKind::LimitHit, "it wrote a file"),
+        (Some(libc::SIGSYS), _) => (FailureKind::PolicyViolation, "policy violation: a system call that the lock forbids"),
+        (Some(libc::SIGKILL), _) => (FailureKind::Killed, "killed by somebody else"),
+        (Some(_), _) => (FailureKind::Internal, "crashed"),
+        _ => (FailureKind::Internal, "left without a result"),
+    };
+    ChildFailure::new(kind, format!("{what} ({status}): {}", said.trim()))
 }
 
 /// Done needs a result, an exit that fits it, and our own checks.
-fn judge(job: &ChildJob, collection: Collection, status: Option<ExitStatus>) -> Result<ChildDone, ChildFailure> {
+fn judge(job: &ChildJob, collection: Collection, ended: Ended) -> Result<ChildDone, ChildFailure> {
     let counts = match collection.result {
         ChildResult::Done(counts) => counts,
         ChildResult::Failed { code, text } => return Err(ChildFailure::new(code.into(), text)),
     };
-    if !status.is_some_and(|status| status.success()) {
-        return Err(ChildFailure::internal(format!("a result, and then {status:?}")));
+    if !ended.status.success() {
+        return Err(vanished(Some(ended), "after its result"));
     }
     if counts.outputs.len() != job.outputs.len() {
         return Err(ChildFailure::internal("a result with another number of outputs"));
@@ -215,7 +224,7 @@ fn judge(job: &ChildJob, collection: Collection, status: Option<ExitStatus>) -> 
         describe(output.profile.clone(), &output.make, counts, collected)
     };
     let outputs = made.map(describe).collect();
-    Ok(ChildDone { info, outputs })
+    Ok(ChildDone { info, outputs, usage: ended.usage })
 }
 
 fn describe(profile: ProfileName, make: &Recipe, counts: OutputCounts, collected: Collected) -> Made {

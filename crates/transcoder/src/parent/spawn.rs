@@ -1,4 +1,4 @@
-//! Starts a child and ends it.
+//! Starts a child.
 
 use std::{
     io,
@@ -9,14 +9,15 @@ use std::{
     sync::mpsc,
 };
 
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use tokio::{
     net::UnixStream,
     process::{Child, ChildStderr, Command},
     sync::oneshot,
 };
 
-use crate::child::SUBCOMMAND;
+use super::{cgroup::Cgroup, process::Process};
+use crate::{child::SUBCOMMAND, protocol::Limits};
 
 /// A running child: its sockets, what it complains about, and its end when this is dropped.
 #[derive(Debug)]
@@ -27,69 +28,27 @@ pub struct Spawned {
     pub process: Process,
 }
 
-/// The process. Dropped, it is killed with all that it started.
-#[derive(Debug)]
-pub struct Process {
-    child: Child,
-    group: Option<Pid>,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-impl Process {
-    /// Waits for the child to leave by itself.
-    ///
-    /// # Errors
-    /// Those of the system.
-    pub async fn wait(&mut self) -> io::Result<std::process::ExitStatus> {
-        let status = self.child.wait().await?;
-        self.group = None;
-        Ok(status)
-    }
-
-    /// Kills it and whatever it may have started, and waits for its end.
-    ///
-    /// # Errors
-    /// Those of the system.
-    pub async fn end(&mut self) -> io::Result<std::process::ExitStatus> {
-        self.kill();
-        self.wait().await
-    }
-
-    fn kill(&mut self) {
-        // Until the child was waited for, its number belongs to nobody else.
-        if let Some(group) = self.group.take()
-            && let Err(error) = rustix::process::kill_process_group(group, Signal::KILL)
-        {
-            tracing::debug!(%error, "a child was gone before it was killed");
-        }
-    }
-}
-
 /// Starts `program` as a child.
 ///
 /// # Errors
 /// Those of the system.
-pub async fn spawn(program: &Path) -> io::Result<Spawned> {
+pub async fn spawn(program: &Path, limits: &Limits) -> io::Result<Spawned> {
     let (source, child_source) = StdUnixStream::pair()?;
     let (sink, child_sink) = StdUnixStream::pair()?;
+    let cgroup = Cgroup::for_child(limits)?;
     let (answer, started) = oneshot::channel();
     let request = Request {
         program: program.to_owned(),
         source: child_source.into(),
         sink: child_sink.into(),
+        cgroup: cgroup.as_ref().map(Cgroup::door).transpose()?,
         runtime: tokio::runtime::Handle::current(),
         answer,
     };
     spawner()?.send(request).map_err(|_| io::Error::other("the spawning thread is gone"))?;
     let mut child = started.await.map_err(|_| io::Error::other("the spawning thread is gone"))??;
     let stderr = child.stderr.take();
-    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    let process = Process { child, group };
+    let process = Process::new(child, cgroup)?;
     source.set_nonblocking(true)?;
     sink.set_nonblocking(true)?;
     Ok(Spawned { source: UnixStream::from_std(source)?, sink: UnixStream::from_std(sink)?, stderr, process })
@@ -99,6 +58,8 @@ struct Request {
     program: PathBuf,
     source: OwnedFd,
     sink: OwnedFd,
+    /// Where the child moves in before it is our program.
+    cgroup: Option<OwnedFd>,
     runtime: tokio::runtime::Handle,
     answer: oneshot::Sender<io::Result<Child>>,
 }
@@ -114,7 +75,7 @@ fn spawner() -> io::Result<mpsc::SyncSender<Request>> {
     std::thread::Builder::new().name("child-spawner".into()).spawn(move || {
         for request in requests {
             let _runtime = request.runtime.enter();
-            let child = start(&request.program, request.source, request.sink);
+            let child = start(&request.program, request.source, request.sink, request.cgroup);
             if request.answer.send(child).is_err() {
                 tracing::debug!("nobody waited for a child any more");
             }
@@ -125,7 +86,7 @@ fn spawner() -> io::Result<mpsc::SyncSender<Request>> {
 
 /// The sockets become the child's standard input and output, which the standard library hands over without our touching
 /// a descriptor; the child moves them away at once.
-fn start(program: &Path, source: OwnedFd, sink: OwnedFd) -> io::Result<Child> {
+fn start(program: &Path, source: OwnedFd, sink: OwnedFd, cgroup: Option<OwnedFd>) -> io::Result<Child> {
     let mut command = std::process::Command::new(program);
     command
         .arg(SUBCOMMAND)
@@ -139,7 +100,10 @@ fn start(program: &Path, source: OwnedFd, sink: OwnedFd) -> io::Result<Child> {
         .stderr(Stdio::piped());
     // SAFETY: between fork and exec only system calls are made, and no memory is taken.
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
+            if let Some(cgroup) = &cgroup {
+                rustix::io::write(cgroup, b"0")?;
+            }
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
             // Whatever descriptor this process holds without close-on-exec ends here.
             if libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int) != 0 {

@@ -168,7 +168,7 @@ fn a_program_that_is_no_child_is_an_internal_failure() {
 }
 
 #[test]
-fn a_child_that_is_killed_from_outside_hit_a_limit() {
+fn a_kill_that_nobody_explains_is_tried_again() {
     let bench = Bench::new();
     let (file, job) = film(&bench, 30);
     let program = own_program(&bench);
@@ -180,5 +180,30 @@ fn a_child_that_is_killed_from_outside_hit_a_limit() {
     let never = CancellationToken::new();
     let result = runtime().block_on(run_child(&program, &job, &LocalFile::open(&file), &mut writers(&bench), kill, &never));
     let failure = result.err().unwrap();
+    assert_eq!(failure.kind, FailureKind::Killed, "{failure}");
+    assert!(failure.is_worth_another_try());
+}
+
+#[test]
+fn a_pipeline_that_stands_still_says_where() {
+    let bench = Bench::new();
+    let (file, mut job) = film(&bench, 20);
+    // Nothing is still for so short a time: the first look finds it.
+    job.limits.stall_ms = 0;
+    let failure = bench.run_job(&file, job).err().unwrap();
+    assert_eq!(failure.kind, FailureKind::TimedOut, "{failure}");
+    assert!(failure.text.contains("it stands at") && failure.text.contains("the last to pass was"), "{failure}");
+    assert!(["avdec_h264", "encoded0", "qtdemux"].iter().any(|element| failure.text.contains(element)), "{failure}");
+}
+
+#[test]
+fn a_child_that_computes_for_too_long_hits_its_limit() {
+    let bench = Bench::new();
+    let (file, mut job) = film(&bench, 20);
+    job.limits.cpu_ms = 1000;
+    let failure = bench.run_job(&file, job).err().unwrap();
     assert_eq!(failure.kind, FailureKind::LimitHit, "{failure}");
+    assert!(!failure.is_worth_another_try());
+    let used = failure.usage.unwrap();
+    assert!((Duration::from_millis(900)..Duration::from_millis(2500)).contains(&used.cpu), "{used:?}");
 }

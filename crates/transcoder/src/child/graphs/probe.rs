@@ -170,8 +170,8 @@ struct Probing {
 impl Probing {
     fn watch(&self, pad: &gst::Pad, track: Track) {
         let (found, ending, activity) = (self.found.clone(), self.ending.clone(), self.context.activity.clone());
-        tally::each_buffer(pad, move |pad, _| {
-            activity.moved();
+        tally::each_buffer(pad, move |pad, buffer| {
+            activity.passed(pad, buffer);
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             found.samples += 1;
             if let Some(seen) = found.slot(track).as_mut().filter(|seen| seen.caps.is_none()) {

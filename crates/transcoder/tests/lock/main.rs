@@ -1,0 +1,161 @@
+//! What a locked process cannot do: every attempt in a process of its own, since most end it.
+//!
+//! Each attempt is made without the lock, where it must succeed (or this test could not fail), and under it, where it must
+//! not; then under each layer alone, as far as that layer is meant to hold it. `cargo test --test lock -- WORD` makes those
+//! attempts whose name holds the word.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod attempts;
+
+use std::{
+    fmt, io,
+    os::unix::process::{CommandExt, ExitStatusExt},
+    process::{Command, ExitCode},
+};
+
+use attempts::{ATTEMPTS, Attempt, Stage};
+use media_domain::work::Group;
+use media_transcoder::{
+    child::lock::{Layers, Reach, lock},
+    protocol::Limits,
+};
+
+/// The hidden word by which this test starts itself.
+const ATTEMPT: &str = "--attempt";
+/// Left with where the lock itself did not close.
+const NOT_LOCKED: u8 = 255;
+/// Left with where what the attempt needs could not be made.
+const NOT_PREPARED: u8 = 254;
+
+/// Under what an attempt is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Under {
+    Nothing,
+    Lock,
+    LockWithFonts,
+    LandlockAlone,
+    SeccompAlone,
+}
+
+const ALL: [Under; 5] = [Under::Nothing, Under::Lock, Under::LockWithFonts, Under::LandlockAlone, Under::SeccompAlone];
+
+impl Under {
+    fn close(self) {
+        let (layers, reach) = match self {
+            Under::Nothing => return,
+            Under::Lock => (Layers::ALL, Reach::Nothing),
+            Under::LockWithFonts => (Layers::ALL, Reach::Fonts),
+            Under::LandlockAlone => (Layers { seccomp: false, ..Layers::ALL }, Reach::Nothing),
+            Under::SeccompAlone => (Layers { landlock: false, ..Layers::ALL }, Reach::Nothing),
+        };
+        if let Err(error) = lock(&Limits::of(Group::Ladder, 1, None, &[]), layers, reach) {
+            eprintln!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
+            std::process::exit(NOT_LOCKED.into());
+        }
+    }
+
+    /// Whether the attempt must fail under this.
+    fn holds(self, attempt: &Attempt) -> Option<bool> {
+        match self {
+            Under::Nothing => Some(false),
+            Under::Lock => Some(!attempt.allowed),
+            // Of what fonts need, landlock alone cannot refuse a look at a file's name and size.
+            Under::LockWithFonts => Some(!attempt.allowed && !attempt.with_fonts),
+            Under::LandlockAlone if attempt.landlock => Some(true),
+            Under::LandlockAlone => None,
+            Under::SeccompAlone => Some(!attempt.allowed),
+        }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Succeeded,
+    Refused(i32),
+    Killed(i32),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Succeeded => f.write_str("succeeded"),
+            End::Refused(errno) => write!(f, "refused: {}", io::Error::from_raw_os_error(*errno)),
+            End::Killed(libc::SIGSYS) => f.write_str("killed by SIGSYS"),
+            End::Killed(signal) => write!(f, "killed by signal {signal}"),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, name, under, stage] = arguments.as_slice()
+        && first == ATTEMPT
+    {
+        return attempt(name, under, stage);
+    }
+    let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
+    let stage = Stage::new();
+    let mut failures = 0;
+    for attempt in ATTEMPTS.iter().filter(|attempt| wanted.is_none_or(|word| attempt.name.contains(word.as_str()))) {
+        let ends = ALL.map(|under| (under, make(attempt, under, &stage)));
+        let has_control = ends[0].1 == End::Succeeded || attempt.allowed;
+        let is_right = |(under, end): &(Under, End)| match under.holds(attempt) {
+            Some(true) => *end != End::Succeeded,
+            Some(false) => *end == End::Succeeded || (attempt.not_everywhere && *under == Under::Nothing),
+            None => true,
+        };
+        for (under, end) in &ends {
+            let right = is_right(&(*under, *end));
+            failures += usize::from(!right);
+            println!("{:<4} {:<44} {:<15} {end}", if right { "ok" } else { "BAD" }, attempt.name, format!("{under:?}"));
+        }
+        if !has_control {
+            println!("     {:<44} has no control on this system, so its refusal proves nothing", attempt.name);
+        }
+    }
+    println!("\n{failures} of the attempts above did not end as they must");
+    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// In the process that is locked.
+fn attempt(name: &str, under: &str, stage: &str) -> ExitCode {
+    let attempt = ATTEMPTS.iter().find(|attempt| attempt.name == name).unwrap();
+    let under = ALL.into_iter().find(|known| format!("{known:?}") == under).unwrap();
+    let stage = Stage::read(stage);
+    if let Err(error) = (attempt.prepare)(&stage) {
+        eprintln!("{name}: {error}");
+        return ExitCode::from(if attempt.not_everywhere { errno(&error) } else { NOT_PREPARED });
+    }
+    under.close();
+    match (attempt.act)(&stage) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => ExitCode::from(errno(&error)),
+    }
+}
+
+fn errno(error: &io::Error) -> u8 {
+    error.raw_os_error().and_then(|errno| u8::try_from(errno).ok()).unwrap_or(NOT_PREPARED)
+}
+
+/// In the process that watches.
+fn make(attempt: &Attempt, under: Under, stage: &Stage) -> End {
+    stage.set();
+    let output = Command::new("/proc/self/exe")
+        .arg0("attempt")
+        .args([ATTEMPT, attempt.name, &format!("{under:?}"), &stage.written()])
+        .env_clear()
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    match (output.status.signal(), output.status.code()) {
+        (Some(signal), _) => End::Killed(signal),
+        (_, Some(0)) => End::Succeeded,
+        (_, Some(code)) => {
+            assert!(code != i32::from(NOT_LOCKED) && code != i32::from(NOT_PREPARED), "{} under {under:?}: {said}", attempt.name);
+            End::Refused(code)
+        }
+        _ => unreachable!("a process ends by a code or a signal"),
+    }
+}
