@@ -33,7 +33,8 @@ impl Failed {
         let from = error.src().map(|source| source.name().to_string()).unwrap_or_default();
         let text = format!("{from}: {} ({})", error.error(), error.debug().unwrap_or_default());
         let code = match code(&error.error()) {
-            // "Internal data stream error" of what reads the file: it read something that it cannot go on from.
+            // "Internal data stream error" of what reads the file, or of the queue between two that do: something was read that
+            // cannot be gone on from.
             FailureCode::Internal if error.src().is_some_and(reads_the_file) => FailureCode::Corrupt,
             code => code,
         };
@@ -42,7 +43,14 @@ impl Failed {
 }
 
 fn reads_the_file(element: &gst::Object) -> bool {
-    let factory = element.downcast_ref::<gst::Element>().and_then(gst::Element::factory);
+    let Some(element) = element.downcast_ref::<gst::Element>() else { return false };
+    let before = || element.static_pad("sink")?.peer()?.parent_element();
+    is_reader(element)
+        || element.factory().is_some_and(|factory| factory.name() == "queue") && before().is_some_and(|element| is_reader(&element))
+}
+
+fn is_reader(element: &gst::Element) -> bool {
+    let factory = element.factory();
     let class = factory.as_ref().and_then(|factory| factory.metadata("klass"));
     class.is_some_and(|class| ["Demux", "Parser", "Decoder"].iter().any(|part| class.contains(part)))
 }

@@ -23,7 +23,7 @@ pub fn all(job: &ChildJob) -> Result<(), Failed> {
         plugins::load()?;
     }
     plugins::warm_orc()?;
-    if makes_pictures(job.group) {
+    if makes_pictures(job) {
         vips::start()?;
     }
     Ok(())
@@ -35,6 +35,9 @@ fn has_tracks(job: &ChildJob) -> bool {
 }
 
 /// By libvips, or by what it is made of.
-fn makes_pictures(group: Group) -> bool {
-    !matches!(group, Group::Ladder | Group::Audio | Group::Speech)
+fn makes_pictures(job: &ChildJob) -> bool {
+    match job.group {
+        Group::Probe => !has_tracks(job),
+        group => !matches!(group, Group::Ladder | Group::Audio | Group::Speech),
+    }
 }

@@ -7,6 +7,7 @@ mod bench;
 mod containers;
 mod damage;
 mod endings;
+mod hostile;
 mod ladder;
 mod pictures;
 mod sound;

@@ -1,0 +1,241 @@
+//! The parent over time: its memory does not grow with the jobs, and no kill leaves a file behind.
+//!
+//! A process of its own, because it measures itself; with empty file systems of its own over every place where files are left, so
+//! that no neighbour's file is taken for ours. That takes root, or a system that gives user namespaces.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+#[path = "../it/bench.rs"]
+#[expect(dead_code, reason = "the other tests use the rest")]
+mod bench;
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read},
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use bench::{Bench, LocalFile, PROGRAM, job, moving, runtime};
+use bytes::Bytes;
+use media_domain::{Kind, work::Group};
+use media_transcoder::{
+    parent::{BoxError, FailureKind, OutputWriter, run_child},
+    protocol::ChildJob,
+};
+use tokio_util::sync::CancellationToken;
+
+const MIB: u64 = 1 << 20;
+/// How many jobs the memory is watched over, and after how many it should have settled.
+const JOBS: usize = 200;
+const WARM: usize = 20;
+/// Two for each output: one fills, one is on its way (`blobs`, part size of a short output).
+const PART_BYTES: usize = 5 << 20;
+/// How the test starts itself as the parent that will be killed.
+const PARENT: &str = "--parent";
+/// Where files are left: by libraries in the first three, by us anywhere.
+const PLACES: &[&str] = &["/tmp", "/var/tmp", "/dev/shm", "/run"];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, program, written] = arguments.as_slice()
+        && first == PARENT
+    {
+        be_the_parent(Path::new(program), &serde_json::from_str(written).unwrap());
+        return ExitCode::SUCCESS;
+    }
+    if arguments.iter().any(|argument| !argument.starts_with('-') && !"parent".contains(argument.as_str())) {
+        return ExitCode::SUCCESS;
+    }
+    let stage = Stage::new();
+    stage.memory_does_not_grow_with_the_jobs();
+    stage.a_killed_child_leaves_no_file();
+    stage.a_killed_parent_leaves_no_file_and_no_child();
+    println!("ok");
+    ExitCode::SUCCESS
+}
+
+/// Takes an output as S3 does: a part that fills, and one on its way.
+#[derive(Default)]
+struct Parts(Vec<u8>, Vec<u8>);
+
+impl OutputWriter for Parts {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), BoxError> {
+        self.0.extend_from_slice(&bytes);
+        if self.0.len() >= PART_BYTES {
+            self.1 = std::mem::take(&mut self.0);
+        }
+        Ok(())
+    }
+}
+
+/// What lies where files are left, and what runs: made before the places are emptied.
+struct Stage {
+    _bench: Bench,
+    /// By descriptor: its path is perhaps in a place that was emptied.
+    program: PathBuf,
+    _program: File,
+    still: (LocalFile, ChildJob),
+    film: (PathBuf, ChildJob),
+}
+
+impl Stage {
+    fn new() -> Self {
+        let bench = Bench::new();
+        let program = File::open(PROGRAM).unwrap();
+        let picture = bench.make("still.png", "-f lavfi -i testsrc2=size=640x480 -frames:v 1");
+        let info = bench.probe(&picture, "image/png", Kind::Image).unwrap();
+        let still = job(&picture, "image/png", Kind::Image, Group::Stills, &["webp-320"], Some(info));
+        let video = bench.make("film.mp4", &format!("{} -c:v libx264 -preset ultrafast -b:v 8M -c:a aac", moving("1280x720", 20)));
+        let info = bench.probe(&video, "video/mp4", Kind::Video).unwrap();
+        let film = job(&video, "video/mp4", Kind::Video, Group::Ladder, &["h264-720p", "h264-360p", "aac-128k"], Some(info));
+        let (picture, video) = (LocalFile::open(&picture), File::open(&video).unwrap());
+        empty_places();
+        let by_descriptor = |file: &File| PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
+        let stage = Self {
+            program: by_descriptor(&program),
+            _program: program,
+            still: (picture, still),
+            film: (by_descriptor(&video), film),
+            _bench: bench,
+        };
+        std::mem::forget(video);
+        stage
+    }
+
+    fn memory_does_not_grow_with_the_jobs(&self) {
+        let runtime = runtime();
+        let never = CancellationToken::new();
+        let run = || {
+            let (file, job) = &self.still;
+            runtime.block_on(run_child(&self.program, job, file, &mut [Parts::default()], |_| {}, &never)).unwrap()
+        };
+        // A ladder first: what its buffers took is part of what the parent may have.
+        let (film, job) = &self.film;
+        let mut outputs: Vec<Parts> = job.outputs.iter().map(|_| Parts::default()).collect();
+        runtime.block_on(run_child(&self.program, job, &LocalFile::open(film), &mut outputs, |_| {}, &never)).unwrap();
+        drop(outputs);
+        (0..WARM).for_each(|_| drop(run()));
+        let warm = status("VmRSS");
+        (WARM..JOBS).for_each(|_| drop(run()));
+        let (end, peak) = (status("VmRSS"), status("VmHWM"));
+        println!("memory of the parent: {} kB after {WARM} jobs, {} kB after {JOBS}, at most {} kB", warm / 1024, end / 1024, peak / 1024);
+        assert!(end < warm + 2 * MIB, "it grew from {warm} to {end} bytes over {} jobs", JOBS - WARM);
+        let most = 64 * MIB + 2 * (PART_BYTES * job.outputs.len()) as u64;
+        assert!(peak < most, "{peak} bytes, and {most} are allowed");
+        println!("descriptors: {}", fs::read_dir("/proc/self/fd").unwrap().count());
+    }
+
+    fn a_killed_child_leaves_no_file(&self) {
+        let killed = AtomicU64::new(0);
+        let kill = |_: Duration| {
+            for child in children(std::process::id()) {
+                assert_holds_no_file(child);
+                signal(child);
+                killed.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let (film, job) = &self.film;
+        let mut outputs: Vec<Parts> = job.outputs.iter().map(|_| Parts::default()).collect();
+        let source = LocalFile::open(film);
+        let result = runtime().block_on(run_child(&self.program, job, &source, &mut outputs, kill, &CancellationToken::new()));
+        assert_eq!(result.unwrap_err().kind, FailureKind::Killed);
+        assert!(killed.into_inner() > 0);
+        assert_nothing_left();
+    }
+
+    fn a_killed_parent_leaves_no_file_and_no_child(&self) {
+        let (film, job) = &self.film;
+        let mut parent = Command::new("/proc/self/exe")
+            .args([PARENT, self.program.to_str().unwrap(), &serde_json::to_string(job).unwrap()])
+            .stdin(File::open(film).unwrap())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(parent.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let child: u32 = line.trim().parse().unwrap();
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        let begun = Instant::now();
+        // It is reaped by somebody else: a zombie is gone, too.
+        while fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| !stat.contains(") Z")) {
+            assert!(begun.elapsed() < Duration::from_secs(5), "the child outlives its parent");
+            std::thread::yield_now();
+        }
+        assert_nothing_left();
+    }
+}
+
+/// Reads the film from standard input, and says the child's number once it is in the middle of it.
+fn be_the_parent(program: &Path, job: &ChildJob) {
+    let mut outputs: Vec<Parts> = job.outputs.iter().map(|_| Parts::default()).collect();
+    let say = |_: Duration| println!("{}", children(std::process::id())[0]);
+    let source = LocalFile::open(Path::new("/proc/self/fd/0"));
+    runtime().block_on(run_child(program, job, &source, &mut outputs, say, &CancellationToken::new())).unwrap();
+}
+
+/// An empty file system over each place, for this process and its children only.
+fn empty_places() {
+    // SAFETY: this process has one thread yet, and `unshare` touches no memory.
+    let mut own = unsafe { libc::unshare(libc::CLONE_NEWNS) };
+    if own != 0 {
+        own = unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) };
+    }
+    assert_eq!(own, 0, "root, or user namespaces, are needed for file systems of one's own: {}", io::Error::last_os_error());
+    mount(None, "/", libc::MS_REC | libc::MS_PRIVATE);
+    for place in PLACES.iter().filter(|place| Path::new(place).is_dir()) {
+        mount(Some(c"tmpfs"), place, 0);
+    }
+}
+
+fn mount(kind: Option<&std::ffi::CStr>, place: &str, flags: libc::c_ulong) {
+    let place = std::ffi::CString::new(place).unwrap();
+    let kind = kind.map_or(std::ptr::null(), std::ffi::CStr::as_ptr);
+    // SAFETY: all strings end in NUL and outlive the call.
+    let answer = unsafe { libc::mount(kind, place.as_ptr(), kind, flags, std::ptr::null()) };
+    assert_eq!(answer, 0, "{place:?}: {}", io::Error::last_os_error());
+}
+
+fn assert_nothing_left() {
+    for place in PLACES.iter().filter(|place| Path::new(place).is_dir()) {
+        let left: Vec<PathBuf> = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(left.is_empty(), "left behind: {left:?}");
+    }
+}
+
+/// Sockets, pipes, what the kernel makes up, and `/dev/null`: nothing that is written to a disk, named or not.
+fn assert_holds_no_file(process: u32) {
+    for entry in fs::read_dir(format!("/proc/{process}/fd")).unwrap() {
+        let Ok(target) = fs::read_link(entry.unwrap().path()) else { continue };
+        let target = target.to_str().unwrap().to_owned();
+        let harmless = ["socket:", "pipe:", "anon_inode:", "/dev/null"].iter().any(|kind| target.starts_with(kind));
+        assert!(harmless, "the child holds {target}");
+    }
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let of = |entry: io::Result<fs::DirEntry>| -> Option<u32> {
+        let process = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let mut stat = String::new();
+        File::open(format!("/proc/{process}/stat")).ok()?.read_to_string(&mut stat).ok()?;
+        let mut after_name = stat.rsplit(')').next()?.split_whitespace();
+        (after_name.nth(1)? == parent.to_string()).then_some(process)
+    };
+    fs::read_dir("/proc").unwrap().filter_map(of).collect()
+}
+
+fn signal(process: u32) {
+    // SAFETY: a signal to a child that was not waited for yet.
+    assert_eq!(unsafe { libc::kill(process.try_into().unwrap(), libc::SIGKILL) }, 0);
+}
+
+/// In bytes.
+fn status(key: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    line.split_whitespace().find_map(|word| word.parse::<u64>().ok()).unwrap() * 1024
+}
