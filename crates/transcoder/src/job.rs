@@ -371,3 +371,21 @@ fn storage_failed(failure: ChildFailure) -> JobError {
     }
     JobError::Unavailable(failure.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_end_better_is_tried_again() {
+        use FailureKind::*;
+        for kind in
+            [Unsupported, Corrupt, TooLarge, LimitHit, PolicyViolation, Killed, TimedOut, Internal, SourceFailed, OutputFailed, Cancelled]
+        {
+            let failure = ChildFailure::new(kind, "");
+            let again = failure.is_worth_another_try();
+            let is_final = matches!(refusal(failure), JobError::Permanent { .. } | JobError::Stopped);
+            assert_eq!(again, !is_final, "{kind:?}");
+        }
+    }
+}

@@ -207,3 +207,30 @@ fn a_child_that_computes_for_too_long_hits_its_limit() {
     let used = failure.usage.unwrap();
     assert!((Duration::from_millis(900)..Duration::from_millis(2500)).contains(&used.cpu), "{used:?}");
 }
+
+/// A program that ends as a script says.
+fn script(bench: &Bench, text: &str) -> std::path::PathBuf {
+    let program = bench.path("script");
+    std::fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    program
+}
+
+#[test]
+fn each_way_to_end_without_a_result_has_its_name() {
+    let bench = Bench::new();
+    let (file, job) = film(&bench, 1);
+    for (text, kind, is_tried_again) in [
+        ("kill -SYS $$", FailureKind::PolicyViolation, false),
+        ("kill -XCPU $$", FailureKind::LimitHit, false),
+        ("exit 4", FailureKind::LimitHit, false),
+        ("kill -KILL $$", FailureKind::Killed, true),
+        ("kill -SEGV $$", FailureKind::Internal, true),
+        ("exit 0", FailureKind::Internal, true),
+    ] {
+        let (program, never) = (script(&bench, text), CancellationToken::new());
+        let result = runtime().block_on(run_child(&program, &job, &LocalFile::open(&file), &mut writers(&bench), |_| {}, &never));
+        let failure = result.err().unwrap();
+        assert_eq!((failure.kind, failure.is_worth_another_try()), (kind, is_tried_again), "{text}: {failure}");
+    }
+}

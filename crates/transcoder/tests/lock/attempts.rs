@@ -115,7 +115,8 @@ pub static ATTEMPTS: &[Attempt] = &[
     file("remove a file", |stage| fs::remove_file(stage.there())),
     file("make a folder", |stage| fs::create_dir(stage.folder.join("folder")).and_then(|()| fs::remove_dir(stage.folder.join("folder")))),
     file("make a link", |stage| std::os::unix::fs::symlink("/etc/passwd", stage.new_file())),
-    file("truncate a file", |stage| check(unsafe { libc::truncate(name(&stage.there()).as_ptr(), 1) })),
+    // by landlock only since Linux 6.2
+    attempt("truncate a file", |stage| check(unsafe { libc::truncate(name(&stage.there()).as_ptr(), 1) })),
     file("write to a file of fonts", |_| {
         let path = "/usr/share/fonts/attempt";
         File::create(path).and_then(|_| fs::remove_file(path))

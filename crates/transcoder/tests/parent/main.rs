@@ -23,7 +23,7 @@ use bench::{Bench, LocalFile, PROGRAM, job, moving, runtime};
 use bytes::Bytes;
 use media_domain::{Kind, work::Group};
 use media_transcoder::{
-    parent::{BoxError, FailureKind, OutputWriter, run_child},
+    parent::{BoxError, FailureKind, OutputWriter, prepare_cgroups, run_child},
     protocol::ChildJob,
 };
 use tokio_util::sync::CancellationToken;
@@ -54,6 +54,7 @@ fn main() -> ExitCode {
     stage.memory_does_not_grow_with_the_jobs();
     stage.a_killed_child_leaves_no_file();
     stage.a_killed_parent_leaves_no_file_and_no_child();
+    stage.a_child_over_its_memory_is_killed_and_nobody_else();
     println!("ok");
     ExitCode::SUCCESS
 }
@@ -147,6 +148,22 @@ impl Stage {
         assert_nothing_left();
     }
 
+    fn a_child_over_its_memory_is_killed_and_nobody_else(&self) {
+        let Some(own) = own_cgroup() else { return };
+        let (film, job) = &self.film;
+        for (memory_bytes, ends) in [(120 * MIB, Some(FailureKind::LimitHit)), (job.limits.memory_bytes, None)] {
+            let mut job = job.clone();
+            job.limits.memory_bytes = memory_bytes;
+            let mut outputs: Vec<Parts> = job.outputs.iter().map(|_| Parts::default()).collect();
+            let source = LocalFile::open(film);
+            let result = runtime().block_on(run_child(&self.program, &job, &source, &mut outputs, |_| {}, &CancellationToken::new()));
+            println!("with {} MiB: {:?}", memory_bytes / MIB, result.as_ref().map(|done| done.usage));
+            assert_eq!(result.err().map(|failure| failure.kind), ends);
+        }
+        let left = fs::read_dir(own).unwrap().filter(|entry| entry.as_ref().unwrap().file_name().as_encoded_bytes().starts_with(b"child"));
+        assert_eq!(left.count(), 0);
+    }
+
     fn a_killed_parent_leaves_no_file_and_no_child(&self) {
         let (film, job) = &self.film;
         let mut parent = Command::new("/proc/self/exe")
@@ -167,6 +184,21 @@ impl Stage {
             std::thread::yield_now();
         }
         assert_nothing_left();
+    }
+}
+
+/// Where a memory cgroup can be made; elsewhere it says why not.
+fn own_cgroup() -> Option<PathBuf> {
+    match prepare_cgroups() {
+        Ok(()) => {
+            let listed = fs::read_to_string("/proc/self/cgroup").unwrap();
+            let own = listed.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
+            Path::new("/sys/fs/cgroup").join(own).parent().map(Path::to_owned)
+        }
+        Err(error) => {
+            println!("no memory cgroup can be made here, so nothing is shown about it: {error}");
+            None
+        }
     }
 }
 

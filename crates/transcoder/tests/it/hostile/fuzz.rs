@@ -88,6 +88,7 @@ fn mutated(whole: &[u8], number: usize) -> Vec<u8> {
     bytes
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test has no settings")]
 fn mutations() -> usize {
     std::env::var("MEDIA_FUZZ").map_or(MUTATIONS, |count| count.parse().unwrap())
 }
