@@ -47,15 +47,22 @@ fn main() -> ExitCode {
         be_the_parent(Path::new(program), &serde_json::from_str(written).unwrap());
         return ExitCode::SUCCESS;
     }
-    if arguments.iter().any(|argument| !argument.starts_with('-') && !"parent".contains(argument.as_str())) {
+    let tests: [(&str, fn(&Stage)); 4] = [
+        ("memory_does_not_grow_with_the_jobs", Stage::memory_does_not_grow_with_the_jobs),
+        ("a_killed_child_leaves_no_file", Stage::a_killed_child_leaves_no_file),
+        ("a_killed_parent_leaves_no_file_and_no_child", Stage::a_killed_parent_leaves_no_file_and_no_child),
+        ("a_child_over_its_memory_is_killed_and_nobody_else", Stage::a_child_over_its_memory_is_killed_and_nobody_else),
+    ];
+    let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
+    let tests: Vec<_> = tests.into_iter().filter(|(name, _)| wanted.is_none_or(|word| name.contains(word.as_str()))).collect();
+    if tests.is_empty() {
         return ExitCode::SUCCESS;
     }
     let stage = Stage::new();
-    stage.memory_does_not_grow_with_the_jobs();
-    stage.a_killed_child_leaves_no_file();
-    stage.a_killed_parent_leaves_no_file_and_no_child();
-    stage.a_child_over_its_memory_is_killed_and_nobody_else();
-    println!("ok");
+    for (name, test) in tests {
+        test(&stage);
+        println!("test {name} ... ok");
+    }
     ExitCode::SUCCESS
 }
 
@@ -90,9 +97,9 @@ impl Stage {
         let picture = bench.make("still.png", "-f lavfi -i testsrc2=size=640x480 -frames:v 1");
         let info = bench.probe(&picture, "image/png", Kind::Image).unwrap();
         let still = job(&picture, "image/png", Kind::Image, Group::Stills, &["webp-320"], Some(info));
-        let video = bench.make("film.mp4", &format!("{} -c:v libx264 -preset ultrafast -b:v 8M -c:a aac", moving("1280x720", 20)));
+        let video = bench.make("film.mp4", &format!("{} -c:v libx264 -preset ultrafast -b:v 8M -c:a aac", moving("640x360", 10)));
         let info = bench.probe(&video, "video/mp4", Kind::Video).unwrap();
-        let film = job(&video, "video/mp4", Kind::Video, Group::Ladder, &["h264-720p", "h264-360p", "aac-128k"], Some(info));
+        let film = job(&video, "video/mp4", Kind::Video, Group::Ladder, &["h264-360p", "aac-128k"], Some(info));
         let (picture, video) = (LocalFile::open(&picture), File::open(&video).unwrap());
         empty_places();
         let by_descriptor = |file: &File| PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
@@ -120,11 +127,11 @@ impl Stage {
         runtime.block_on(run_child(&self.program, job, &LocalFile::open(film), &mut outputs, |_| {}, &never)).unwrap();
         drop(outputs);
         (0..WARM).for_each(|_| drop(run()));
-        let warm = status("VmRSS");
+        let warm = held();
         (WARM..JOBS).for_each(|_| drop(run()));
-        let (end, peak) = (status("VmRSS"), status("VmHWM"));
+        let (end, peak) = (held(), status("VmHWM"));
         println!("memory of the parent: {} kB after {WARM} jobs, {} kB after {JOBS}, at most {} kB", warm / 1024, end / 1024, peak / 1024);
-        assert!(end < warm + 2 * MIB, "it grew from {warm} to {end} bytes over {} jobs", JOBS - WARM);
+        assert!(end < warm + MIB, "it grew from {warm} to {end} bytes over {} jobs", JOBS - WARM);
         let most = 64 * MIB + 2 * (PART_BYTES * job.outputs.len()) as u64;
         assert!(peak < most, "{peak} bytes, and {most} are allowed");
         println!("descriptors: {}", fs::read_dir("/proc/self/fd").unwrap().count());
@@ -150,13 +157,13 @@ impl Stage {
 
     fn a_child_over_its_memory_is_killed_and_nobody_else(&self) {
         let Some(own) = own_cgroup() else { return };
-        let (film, job) = &self.film;
-        for (memory_bytes, ends) in [(120 * MIB, Some(FailureKind::LimitHit)), (job.limits.memory_bytes, None)] {
+        let (file, job) = &self.still;
+        // The libraries alone take more than the first.
+        for (memory_bytes, ends) in [(30 * MIB, Some(FailureKind::LimitHit)), (job.limits.memory_bytes, None)] {
             let mut job = job.clone();
             job.limits.memory_bytes = memory_bytes;
-            let mut outputs: Vec<Parts> = job.outputs.iter().map(|_| Parts::default()).collect();
-            let source = LocalFile::open(film);
-            let result = runtime().block_on(run_child(&self.program, &job, &source, &mut outputs, |_| {}, &CancellationToken::new()));
+            let never = CancellationToken::new();
+            let result = runtime().block_on(run_child(&self.program, &job, file, &mut [Parts::default()], |_| {}, &never));
             println!("with {} MiB: {:?}", memory_bytes / MIB, result.as_ref().map(|done| done.usage));
             assert_eq!(result.err().map(|failure| failure.kind), ends);
         }
@@ -263,6 +270,13 @@ fn children(parent: u32) -> Vec<u32> {
 fn signal(process: u32) {
     // SAFETY: a signal to a child that was not waited for yet.
     assert_eq!(unsafe { libc::kill(process.try_into().unwrap(), libc::SIGKILL) }, 0);
+}
+
+/// Resident, in bytes, without what the allocator keeps for later: a leak could hide in that.
+fn held() -> u64 {
+    // SAFETY: it gives free pages back, and touches nothing that is in use.
+    unsafe { libc::malloc_trim(0) };
+    status("VmRSS")
 }
 
 /// In bytes.
