@@ -245,6 +245,7 @@ fn bpf(_: &Stage) -> io::Result<()> {
     check_long(unsafe { libc::syscall(libc::SYS_bpf, 0, map.as_ptr(), size_of_val(&map)) })
 }
 
+#[expect(clippy::disallowed_methods, reason = "sleeping is one of the calls that must go on")]
 fn work() -> io::Result<()> {
     use std::io::{Read, Write};
     let (mut one, mut other) = UnixStream::pair()?;

@@ -17,7 +17,7 @@ use std::{
 use attempts::{ATTEMPTS, Attempt, Stage};
 use media_domain::work::Group;
 use media_transcoder::{
-    child::lock::{Layers, Reach, lock},
+    child::lock::{Layers, LockError, Reach, lock},
     protocol::Limits,
 };
 
@@ -41,18 +41,15 @@ enum Under {
 const ALL: [Under; 5] = [Under::Nothing, Under::Lock, Under::LockWithFonts, Under::LandlockAlone, Under::SeccompAlone];
 
 impl Under {
-    fn close(self) {
+    fn close(self) -> Result<(), LockError> {
         let (layers, reach) = match self {
-            Under::Nothing => return,
+            Under::Nothing => return Ok(()),
             Under::Lock => (Layers::ALL, Reach::Nothing),
             Under::LockWithFonts => (Layers::ALL, Reach::Fonts),
             Under::LandlockAlone => (Layers { seccomp: false, ..Layers::ALL }, Reach::Nothing),
             Under::SeccompAlone => (Layers { landlock: false, ..Layers::ALL }, Reach::Nothing),
         };
-        if let Err(error) = lock(&Limits::of(Group::Ladder, 1, None, &[]), layers, reach) {
-            eprintln!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
-            std::process::exit(NOT_LOCKED.into());
-        }
+        lock(&Limits::of(Group::Ladder, 1, None, &[]), layers, reach)
     }
 
     /// Whether the attempt must fail under this.
@@ -128,7 +125,10 @@ fn attempt(name: &str, under: &str, stage: &str) -> ExitCode {
         eprintln!("{name}: {error}");
         return ExitCode::from(if attempt.not_everywhere { errno(&error) } else { NOT_PREPARED });
     }
-    under.close();
+    if let Err(error) = under.close() {
+        eprintln!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
+        return ExitCode::from(NOT_LOCKED);
+    }
     match (attempt.act)(&stage) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => ExitCode::from(errno(&error)),

@@ -39,6 +39,8 @@ const PARENT: &str = "--parent";
 /// Where files are left: by libraries in the first three, by us anywhere.
 const PLACES: &[&str] = &["/tmp", "/var/tmp", "/dev/shm", "/run"];
 
+type Test = (&'static str, fn(&Stage));
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [first, program, written] = arguments.as_slice()
@@ -47,7 +49,7 @@ fn main() -> ExitCode {
         be_the_parent(Path::new(program), &serde_json::from_str(written).unwrap());
         return ExitCode::SUCCESS;
     }
-    let tests: [(&str, fn(&Stage)); 4] = [
+    let tests: [Test; 4] = [
         ("memory_does_not_grow_with_the_jobs", Stage::memory_does_not_grow_with_the_jobs),
         ("a_killed_child_leaves_no_file", Stage::a_killed_child_leaves_no_file),
         ("a_killed_parent_leaves_no_file_and_no_child", Stage::a_killed_parent_leaves_no_file_and_no_child),
