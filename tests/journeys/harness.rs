@@ -2,6 +2,7 @@
 //!
 //! Journeys speak only gRPC, AMQP, S3, HTTP and SQL. They wait for states, with a limit and the last thing seen.
 
+pub mod bucket;
 pub mod caller;
 pub mod consumer;
 pub mod samples;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+pub use bucket::Bucket;
 pub use caller::Caller;
 pub use consumer::Consumer;
 pub use store_proxy::{Moment, StoreProxy};

@@ -156,12 +156,11 @@ impl Xml {
         self.line(4, format_args!("<SegmentList timescale=\"{TIMESCALE}\">"));
         self.line(5, format_args!("<Initialization range=\"0-{}\"/>", index.init_bytes() - 1));
         self.line(5, format_args!("<SegmentTimeline>"));
+        // Without repeats (`r`): dash.js 5 then takes the range of another segment, because it counts elements and not segments.
         let mut start_us = 0;
-        for run in index.fragments().chunk_by(|one, next| one.duration_us == next.duration_us) {
-            let (duration_us, repeats) = (run[0].duration_us, run.len() - 1);
-            let repeated = if repeats > 0 { format!(" r=\"{repeats}\"") } else { String::new() };
-            self.line(6, format_args!("<S t=\"{start_us}\" d=\"{duration_us}\"{repeated}/>"));
-            start_us += duration_us * run.len() as u64;
+        for fragment in index.fragments() {
+            self.line(6, format_args!("<S t=\"{start_us}\" d=\"{}\"/>", fragment.duration_us));
+            start_us += fragment.duration_us;
         }
         self.line(5, format_args!("</SegmentTimeline>"));
         for fragment in index.fragments() {

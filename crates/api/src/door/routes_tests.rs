@@ -147,7 +147,8 @@ async fn a_revoked_token_gets_neither_playlist_nor_bytes_in_any_way() {
         let token = token(&film).seal(&scene.door.keys);
         assert_eq!(scene.get(&film, &token, "hls.m3u8").await.0, StatusCode::OK);
         film.asset.playback_epoch += 1;
-        for path in ["hls.m3u8", "dash.mpd", "storyboard.vtt", "media/h264-360p.m3u8", "media/h264-360p.keyframes.m3u8", "media/h264-360p"] {
+        for path in ["hls.m3u8", "dash.mpd", "storyboard.vtt", "media/h264-360p.m3u8", "media/h264-360p.keyframes.m3u8", "media/h264-360p"]
+        {
             assert_eq!(scene.get(&film, &token, path).await.0, StatusCode::FORBIDDEN, "{path}");
         }
     }
