@@ -116,13 +116,14 @@ fn write_audio_groups(text: &mut String, encodings: &[Encoding<'_>]) {
             let Track::Audio { channels, language } = &rendition.track else { continue };
             let language = language.as_deref().map(quotable).filter(|language| !language.is_empty());
             let number = rendition.encoding().1;
-            let name = unique(&mut names, language.clone().unwrap_or_else(|| "audio".to_owned()), &number.to_string());
+            let base = language.clone().unwrap_or_else(|| "audio".to_owned());
+            let (name, auto) = unique(&mut names, base, &number.to_string());
             let language = language.map(|language| format!(",LANGUAGE=\"{language}\"")).unwrap_or_default();
             let default = if place == 0 { "YES" } else { "NO" };
             line(
                 text,
                 format_args!(
-                    "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{}\",NAME=\"{name}\"{language},DEFAULT={default},AUTOSELECT=YES,CHANNELS=\"{channels}\",URI=\"media/{}.m3u8\"",
+                    "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{}\",NAME=\"{name}\"{language},DEFAULT={default},AUTOSELECT={auto},CHANNELS=\"{channels}\",URI=\"media/{}.m3u8\"",
                     encoding.name, rendition.profile
                 ),
             );
@@ -142,11 +143,11 @@ fn write_caption_group(text: &mut String, captions: &[Caption]) {
             CaptionKind::Subtitles => ("subtitles", ""),
             CaptionKind::Descriptions => ("descriptions", ",CHARACTERISTICS=\"public.accessibility.describes-video\""),
         };
-        let name = unique(&mut names, format!("{language} {kind}"), &caption.track.to_string());
+        let (name, auto) = unique(&mut names, format!("{language} {kind}"), &caption.track.to_string());
         line(
             text,
             format_args!(
-                "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"{CAPTION_GROUP}\",NAME=\"{name}\",LANGUAGE=\"{language}\",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO{characteristics},URI=\"captions/{}.m3u8\"",
+                "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"{CAPTION_GROUP}\",NAME=\"{name}\",LANGUAGE=\"{language}\",DEFAULT=NO,AUTOSELECT={auto},FORCED=NO{characteristics},URI=\"captions/{}.m3u8\"",
                 caption.track
             ),
         );
@@ -203,10 +204,15 @@ fn quotable(text: &str) -> String {
     text.chars().filter(|character| *character != '"' && !character.is_control()).collect()
 }
 
-fn unique(taken: &mut BTreeSet<String>, name: String, distinction: &str) -> String {
-    let name = if taken.contains(&name) { format!("{name} ({distinction})") } else { name };
+/// A name that nobody in the group has, and whether a player may choose its bearer by itself: the first that can be told from the
+/// others by language and kind (RFC 8216, 4.3.4.1.1).
+fn unique(taken: &mut BTreeSet<String>, name: String, distinction: &str) -> (String, &'static str) {
+    if taken.insert(name.clone()) {
+        return (name, "YES");
+    }
+    let name = format!("{name} ({distinction})");
     taken.insert(name.clone());
-    name
+    (name, "NO")
 }
 
 fn line(text: &mut String, content: std::fmt::Arguments<'_>) {

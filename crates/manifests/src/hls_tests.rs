@@ -170,11 +170,11 @@ fn every_encoding_is_a_group_and_every_group_has_every_track_under_one_name() {
     let playlist = read_master(&master(&polyglot(), &[]).unwrap());
     let in_group = |group: &str| {
         let members = playlist.alternatives.iter().filter(|media| media.group_id == group);
-        members.map(|media| (media.name.clone(), media.default, media.uri.clone().unwrap())).collect::<Vec<_>>()
+        members.map(|media| (media.name.clone(), media.default, media.autoselect, media.uri.clone().unwrap())).collect::<Vec<_>>()
     };
     let heard = |first: &str| {
-        [("en", true, first), ("en (2)", false, "media/aac-128k-t2.m3u8"), ("audio", false, "media/aac-128k-t3.m3u8")]
-            .map(|(name, default, uri)| (name.to_owned(), default, uri.to_owned()))
+        [("en", true, true, first), ("en (2)", false, false, "media/aac-128k-t2.m3u8"), ("audio", false, true, "media/aac-128k-t3.m3u8")]
+            .map(|(name, default, auto, uri)| (name.to_owned(), default, auto, uri.to_owned()))
     };
     for (group, first) in [("aac-128k", "media/aac-128k.m3u8"), ("aac-384k", "media/aac-384k.m3u8"), ("opus-96k", "media/opus-96k.m3u8")] {
         assert_eq!(in_group(group), heard(first), "{group}");

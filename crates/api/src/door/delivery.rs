@@ -25,7 +25,7 @@ pub enum Delivery {
     /// Through us. A stream that runs when its token is revoked is cut within 5 seconds.
     Proxy,
     /// To a signature that the CDN checks, and lives as long as the store's.
-    Cdn(Cdn),
+    Cdn(Box<Cdn>),
 }
 
 impl Delivery {
@@ -35,7 +35,7 @@ impl Delivery {
         Ok(match config.delivery {
             Way::Redirect => Delivery::Redirect,
             Way::Proxy => Delivery::Proxy,
-            Way::Cdn => Delivery::Cdn(Cdn::new(&config.cdn)?),
+            Way::Cdn => Delivery::Cdn(Box::new(Cdn::new(&config.cdn)?)),
         })
     }
 }

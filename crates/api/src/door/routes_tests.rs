@@ -67,6 +67,10 @@ impl Scene {
     }
 }
 
+fn cdn_of(signature: CdnSignature) -> Delivery {
+    Delivery::Cdn(Box::new(Cdn::new(&cdn::config(signature)).unwrap()))
+}
+
 fn film() -> Shown {
     Shown { asset: Asset { duration_seconds: Some(TWO_HOURS), ..asset() }, variants: vec![rung()], tracks: Vec::new() }
 }
@@ -92,11 +96,8 @@ async fn a_film_of_two_hours_plays_from_one_playlist_though_its_signatures_live_
     let cloudfront = Cdn::new(&cdn::config(CdnSignature::CloudFront)).unwrap();
     let accepts: [(Delivery, Box<dyn Fn(&str, i64) -> bool>); 3] = [
         (Delivery::Redirect, Box::new(store_accepts)),
-        (
-            Delivery::Cdn(Cdn::new(&cdn::config(CdnSignature::CloudFront)).unwrap()),
-            Box::new(move |url, now| cdn::cloudfront_accepts(&cloudfront, url, now)),
-        ),
-        (Delivery::Cdn(Cdn::new(&cdn::config(CdnSignature::Hmac)).unwrap()), Box::new(|url, now| cdn::cloudflare_accepts(url, 600, now))),
+        (cdn_of(CdnSignature::CloudFront), Box::new(move |url, now| cdn::cloudfront_accepts(&cloudfront, url, now))),
+        (cdn_of(CdnSignature::Hmac), Box::new(|url, now| cdn::cloudflare_accepts(url, 600, now))),
     ];
     for (delivery, accepts) in accepts {
         let (scene, film) = (Scene::new(delivery), film());
@@ -136,12 +137,7 @@ async fn while_keys_are_changed_players_with_the_old_one_go_on_and_afterwards_th
 
 #[tokio::test]
 async fn a_revoked_token_gets_neither_playlist_nor_bytes_in_any_way() {
-    let ways = [
-        Delivery::Redirect,
-        Delivery::Proxy,
-        Delivery::Cdn(Cdn::new(&cdn::config(CdnSignature::CloudFront)).unwrap()),
-        Delivery::Cdn(Cdn::new(&cdn::config(CdnSignature::Hmac)).unwrap()),
-    ];
+    let ways = [Delivery::Redirect, Delivery::Proxy, cdn_of(CdnSignature::CloudFront), cdn_of(CdnSignature::Hmac)];
     for delivery in ways {
         let (scene, mut film) = (Scene::new(delivery), film());
         let token = token(&film).seal(&scene.door.keys);
