@@ -9,7 +9,7 @@ BIN := $(CARGO_TARGET_DIR)/debug
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-setup: ## Install what is missing: packages, the S3 server, the speech model
+setup: ## Install what is missing: packages, the S3 server, the speech model, players for a browser
 	@deploy/setup
 
 # All targets, and always the whole workspace: another choice of packages has other features, and builds the SDKs again.

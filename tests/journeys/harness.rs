@@ -2,6 +2,7 @@
 //!
 //! Journeys speak only gRPC, AMQP, S3, HTTP and SQL. They wait for states, with a limit and the last thing seen.
 
+pub mod bucket;
 pub mod caller;
 pub mod children;
 pub mod consumer;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+pub use bucket::Bucket;
 pub use caller::Caller;
 pub use children::{child_of, is_running};
 pub use consumer::Consumer;

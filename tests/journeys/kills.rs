@@ -22,7 +22,6 @@
 //! - four_relays_publish_5000_events_of_20_assets_in_order
 //! - a_broker_killed_while_events_flow_loses_none_and_keeps_their_order
 
-mod bucket;
 mod captioner;
 mod child;
 mod cuts;

@@ -11,6 +11,8 @@ mod made;
 #[cfg(test)]
 mod pass_through;
 #[cfg(test)]
+mod players;
+#[cfg(test)]
 mod progress;
 #[cfg(test)]
 mod refusals;

@@ -55,6 +55,42 @@ pub struct PlaybackConfig {
     pub public_url: Option<Url>,
     pub cors_origins: Vec<String>,
     pub keys: Vec<KeyConfig>,
+    pub delivery: Way,
+    pub proxy_streams_max: usize,
+    pub cdn: CdnConfig,
+}
+
+/// How players get the bytes of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// By a redirect to a signature of the store.
+    Redirect,
+    /// Through us.
+    Proxy,
+    /// By a redirect to a signature that a CDN checks.
+    Cdn,
+}
+
+/// Required where the way is [`Way::Cdn`]; see [`Settings::problems`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CdnConfig {
+    #[serde(deserialize_with = "empty_is_none")]
+    pub url: Option<Url>,
+    pub signature: CdnSignature,
+    pub key_pair_id: String,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub private_key_file: Option<PathBuf>,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub hmac_secret: Option<SecretString>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CdnSignature {
+    CloudFront,
+    Hmac,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -84,10 +120,33 @@ impl Settings for ApiConfig {
         }
         match &self.playback.public_url {
             None => refuse("playback.public_url", "must be given".to_owned()),
-            Some(url) if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() => {
-                refuse("playback.public_url", "must be http or https, without query and fragment".to_owned());
-            }
+            Some(url) if !is_base(url) => refuse("playback.public_url", "must be http or https, without query and fragment".to_owned()),
             Some(_) => {}
+        }
+        if self.playback.delivery == Way::Proxy && self.playback.proxy_streams_max == 0 {
+            refuse("playback.proxy_streams_max", "must be at least 1: else nothing is passed on".to_owned());
+        }
+        if self.playback.delivery == Way::Cdn {
+            let cdn = &self.playback.cdn;
+            match &cdn.url {
+                None => refuse("playback.cdn.url", "must be given".to_owned()),
+                Some(url) if !is_base(url) => refuse("playback.cdn.url", "must be http or https, without query and fragment".to_owned()),
+                Some(_) => {}
+            }
+            match cdn.signature {
+                CdnSignature::CloudFront => {
+                    if cdn.key_pair_id.is_empty() || !cdn.key_pair_id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+                        refuse("playback.cdn.key_pair_id", "must be given, in letters and digits".to_owned());
+                    }
+                    if cdn.private_key_file.is_none() {
+                        refuse("playback.cdn.private_key_file", "must be given".to_owned());
+                    }
+                }
+                CdnSignature::Hmac if cdn.hmac_secret.as_ref().is_none_or(too_short) => {
+                    refuse("playback.cdn.hmac_secret", format!("must be given and have at least {MIN_SECRET_BYTES} bytes"));
+                }
+                CdnSignature::Hmac => {}
+            }
         }
         for origin in self.playback.cors_origins.iter().filter(|origin| origin.as_str() != "*" && !is_origin(origin)) {
             refuse("playback.cors_origins", format!("{origin:?} is no origin, such as https://app.example.com"));
@@ -110,6 +169,11 @@ impl Settings for ApiConfig {
     }
 }
 
+/// Whether paths can be put behind it.
+fn is_base(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
+}
+
 /// Whether the text is an origin as a browser sends it (RFC 6454, 6.1).
 fn is_origin(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text) && HeaderValue::from_str(text).is_ok()
@@ -124,6 +188,28 @@ mod tests {
         let problems = media_runtime::check_defaults::<ApiConfig>(include_str!("../defaults.toml")).unwrap_err().to_string();
         let missing: Vec<&str> = problems.lines().skip(1).filter_map(|line| line.trim().split(':').next()).collect();
         assert_eq!(missing, ["auth.issuer", "auth.jwks_file", "playback.public_url", "playback.keys"], "{problems}");
+    }
+
+    #[test]
+    fn a_cdn_without_its_keys_and_a_proxy_without_room_are_refused_before_a_port_opens() {
+        let config = |more: &str| {
+            let defaults = include_str!("../defaults.toml").replace("delivery = \"redirect\"", more);
+            let problems = media_runtime::check_defaults::<ApiConfig>(&defaults).unwrap_err().to_string();
+            let places = problems.lines().filter_map(|line| line.trim().split(':').next().map(str::to_owned));
+            places.filter(|place| place.starts_with("playback.cdn") || place.starts_with("playback.proxy")).collect::<Vec<_>>()
+        };
+        let cloudfront = ["playback.cdn.url", "playback.cdn.key_pair_id", "playback.cdn.private_key_file"];
+        assert_eq!(config("delivery = \"redirect\""), [""; 0]);
+        assert_eq!(config("delivery = \"cdn\""), cloudfront);
+        let hmac = include_str!("../defaults.toml")
+            .replace("delivery = \"redirect\"", "delivery = \"cdn\"")
+            .replace("signature = \"cloudfront\"", "signature = \"hmac\"");
+        let problems = media_runtime::check_defaults::<ApiConfig>(&hmac).unwrap_err().to_string();
+        assert!(problems.contains("playback.cdn.hmac_secret") && !problems.contains("key_pair_id"), "{problems}");
+        let shut = include_str!("../defaults.toml")
+            .replace("delivery = \"redirect\"", "delivery = \"proxy\"")
+            .replace("proxy_streams_max = 200", "proxy_streams_max = 0");
+        assert!(media_runtime::check_defaults::<ApiConfig>(&shut).unwrap_err().to_string().contains("playback.proxy_streams_max"));
     }
 
     #[test]

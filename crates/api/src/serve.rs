@@ -6,8 +6,10 @@ use anyhow::Context as _;
 use media_blobs::Blobs;
 use media_runtime::Context;
 use media_storage::Database;
+use time::OffsetDateTime;
 use tokio::{
     net::TcpListener,
+    sync::Semaphore,
     time::{MissedTickBehavior, interval},
 };
 use tonic::{
@@ -20,6 +22,7 @@ use crate::{
     auth::{JwtKeys, follow_jwks_file},
     config::ApiConfig,
     door::{
+        delivery::Delivery,
         epochs::Epochs,
         routes::{self as door, Door},
     },
@@ -68,7 +71,14 @@ pub async fn serve(cx: Context<ApiConfig>) -> anyhow::Result<()> {
         }
     });
 
-    let door = Arc::new(Door { keys: keys.clone(), epochs: Epochs::new(database.clone()), blobs: blobs.clone() });
+    let door = Arc::new(Door {
+        keys: keys.clone(),
+        epochs: Epochs::new(database.clone()),
+        blobs: blobs.clone(),
+        delivery: Delivery::new(&config.playback).context("the CDN's signatures cannot be made")?,
+        proxy_streams: Arc::new(Semaphore::new(config.playback.proxy_streams_max)),
+        clock: Box::new(OffsetDateTime::now_utc),
+    });
     let door = door::routes(door, &config.playback.cors_origins);
     let api = Arc::new(Api { database: database.clone(), blobs, keys, public_url, watchers, profiles: config.profiles.load()? });
     let services = grpc::routes(api, jwt_keys, Routes::new(health)).context("the services cannot be described")?;

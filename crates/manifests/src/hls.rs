@@ -1,13 +1,16 @@
 //! HLS playlists (RFC 8216): one object per rendition, each segment a byte range of it.
 //!
-//! A master playlist stands at `hls.m3u8`, a media playlist at `media/{profile}.m3u8` beside its object `media/{profile}`, and a
-//! subtitle playlist at `captions/{track}.m3u8` beside `captions/{track}.vtt`; every URI is relative to the playlist it stands in.
+//! A master playlist stands at `hls.m3u8`, a media playlist at `media/{profile}.m3u8` beside its object `media/{profile}`, that of its
+//! keyframes at `media/{profile}.keyframes.m3u8`, and a subtitle playlist at `captions/{track}.m3u8` beside `captions/{track}.vtt`; every URI is relative to the playlist it stands in.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use media_domain::CaptionTrackId;
 
-use crate::{Caption, CaptionKind, ManifestError, Rendition, Track};
+use crate::{
+    Caption, CaptionKind, Fragment, ManifestError, Rendition, Track,
+    audio::{Encoding, encodings},
+};
 
 /// The media type of a playlist (RFC 8216, 10).
 pub const MIME: &str = "application/vnd.apple.mpegurl";
@@ -17,43 +20,73 @@ const HEAD: &str = "#EXTM3U\n#EXT-X-VERSION:7\n";
 /// Follows the path of a segment. ffmpeg (seen with 5.1.9; its option `allowed_segment_extensions`) opens no segment whose URL does
 /// not end like a media file, and the object's path ends with the profile. The door reads no query.
 const SEGMENT_ENDING: &str = "?as=.mp4";
-const AUDIO_GROUP: &str = "audio";
 const CAPTION_GROUP: &str = "captions";
 
-/// The master playlist: every video rendition with the audio and caption renditions that go with it; without video, every
-/// audio rendition by itself. The lightest comes first, because that is where a player starts.
+/// The master playlist: every video rendition with every audio encoding, each a group of all tracks, and the captions that go with
+/// it; without video, every audio encoding by itself. The lightest comes first, because that is where a player starts.
 ///
 /// # Errors
 /// [`ManifestError::NothingToPlay`] where there is no rendition.
 pub fn master(renditions: &[Rendition], captions: &[Caption]) -> Result<String, ManifestError> {
-    let (mut video, mut audio): (Vec<&Rendition>, Vec<&Rendition>) = renditions.iter().partition(|rendition| rendition.is_video());
+    let (mut video, audio): (Vec<&Rendition>, Vec<&Rendition>) = renditions.iter().partition(|rendition| rendition.is_video());
     video.sort_by_key(|rendition| rendition.index.peak_bps());
-    audio.sort_by_key(|rendition| rendition.index.peak_bps());
+    let encodings = encodings(&audio);
+    if video.is_empty() && audio.is_empty() {
+        return Err(ManifestError::NothingToPlay);
+    }
 
     let mut text = format!("{HEAD}#EXT-X-INDEPENDENT-SEGMENTS\n");
-    let (streams, grouped) = match (video.is_empty(), audio.is_empty()) {
-        (true, true) => return Err(ManifestError::NothingToPlay),
-        (true, false) => (audio, Vec::new()),
-        (false, _) => (video, audio),
-    };
-    write_audio_group(&mut text, &grouped);
+    // Sound of one track that stands alone has nothing to be chosen from.
+    let grouped = !video.is_empty() || encodings.iter().any(|encoding| encoding.tracks.len() > 1);
+    if grouped {
+        write_audio_groups(&mut text, &encodings);
+    }
     write_caption_group(&mut text, captions);
-    for stream in streams {
-        write_stream(&mut text, stream, &grouped, !captions.is_empty());
+    let with_captions = !captions.is_empty();
+    for stream in &video {
+        if encodings.is_empty() {
+            write_stream(&mut text, Some(stream), None, with_captions, grouped);
+        }
+        for encoding in &encodings {
+            write_stream(&mut text, Some(stream), Some(encoding), with_captions, grouped);
+        }
+    }
+    if video.is_empty() {
+        for encoding in &encodings {
+            write_stream(&mut text, None, Some(encoding), with_captions, grouped);
+        }
+    }
+    for stream in video.iter().filter(|stream| stream.index.has_keyframes()) {
+        write_keyframe_stream(&mut text, stream);
     }
     Ok(text)
 }
 
 /// The media playlist of one rendition.
 pub fn media(rendition: &Rendition) -> String {
+    ranges(rendition, "#EXT-X-INDEPENDENT-SEGMENTS", |fragment| fragment.size)
+}
+
+/// The playlist of one rendition's keyframes, for scrubbing (RFC 8216, 4.3.3.6): of each fragment its boxes and its first frame.
+///
+/// # Errors
+/// [`ManifestError::NothingToPlay`] where a fragment begins with no keyframe, or nobody counted its bytes.
+pub fn keyframes(rendition: &Rendition) -> Result<String, ManifestError> {
+    if !rendition.is_video() || !rendition.index.has_keyframes() {
+        return Err(ManifestError::NothingToPlay);
+    }
+    Ok(ranges(rendition, "#EXT-X-I-FRAMES-ONLY", |fragment| fragment.keyframe_bytes))
+}
+
+fn ranges(rendition: &Rendition, kind: &str, bytes: fn(&Fragment) -> u64) -> String {
     let index = &rendition.index;
     let mut text = media_head(index.target_duration_seconds());
     let object = format!("{}{SEGMENT_ENDING}", rendition.profile);
-    line(&mut text, format_args!("#EXT-X-INDEPENDENT-SEGMENTS"));
+    line(&mut text, format_args!("{kind}"));
     line(&mut text, format_args!("#EXT-X-MAP:URI=\"{object}\",BYTERANGE=\"{}@0\"", index.init_bytes()));
     for fragment in index.fragments() {
         line(&mut text, format_args!("#EXTINF:{},", seconds(fragment.duration_us)));
-        line(&mut text, format_args!("#EXT-X-BYTERANGE:{}@{}", fragment.size, fragment.offset));
+        line(&mut text, format_args!("#EXT-X-BYTERANGE:{}@{}", bytes(fragment), fragment.offset));
         line(&mut text, format_args!("{object}"));
     }
     line(&mut text, format_args!("#EXT-X-ENDLIST"));
@@ -74,22 +107,27 @@ fn media_head(target_duration_seconds: u64) -> String {
     format!("{HEAD}#EXT-X-TARGETDURATION:{target_duration_seconds}\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n")
 }
 
-/// `EXT-X-MEDIA` of each audio rendition (RFC 8216, 4.3.4.1). Names are unique in their group, as it demands.
-fn write_audio_group(text: &mut String, audio: &[&Rendition]) {
-    let mut names = BTreeSet::new();
-    for (number, rendition) in audio.iter().enumerate() {
-        let Track::Audio { channels, language } = &rendition.track else { continue };
-        let language = language.as_deref().map(quotable).filter(|language| !language.is_empty());
-        let name = unique(&mut names, language.clone().unwrap_or_else(|| "audio".to_owned()), rendition.profile.as_str());
-        let language = language.map(|language| format!(",LANGUAGE=\"{language}\"")).unwrap_or_default();
-        let default = if number == 0 { "YES" } else { "NO" };
-        line(
-            text,
-            format_args!(
-                "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{AUDIO_GROUP}\",NAME=\"{name}\"{language},DEFAULT={default},AUTOSELECT=YES,CHANNELS=\"{channels}\",URI=\"media/{}.m3u8\"",
-                rendition.profile
-            ),
-        );
+/// `EXT-X-MEDIA` of each track in each encoding (RFC 8216, 4.3.4.1). Names are unique in their group and the same in all, as it
+/// demands; one of each group is the default.
+fn write_audio_groups(text: &mut String, encodings: &[Encoding<'_>]) {
+    for encoding in encodings {
+        let mut names = BTreeSet::new();
+        for (place, rendition) in encoding.tracks.iter().enumerate() {
+            let Track::Audio { channels, language } = &rendition.track else { continue };
+            let language = language.as_deref().map(quotable).filter(|language| !language.is_empty());
+            let number = rendition.encoding().1;
+            let base = language.clone().unwrap_or_else(|| "audio".to_owned());
+            let (name, auto) = unique(&mut names, base, &number.to_string());
+            let language = language.map(|language| format!(",LANGUAGE=\"{language}\"")).unwrap_or_default();
+            let default = if place == 0 { "YES" } else { "NO" };
+            line(
+                text,
+                format_args!(
+                    "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{}\",NAME=\"{name}\"{language},DEFAULT={default},AUTOSELECT={auto},CHANNELS=\"{channels}\",URI=\"media/{}.m3u8\"",
+                    encoding.name, rendition.profile
+                ),
+            );
+        }
     }
 }
 
@@ -105,11 +143,11 @@ fn write_caption_group(text: &mut String, captions: &[Caption]) {
             CaptionKind::Subtitles => ("subtitles", ""),
             CaptionKind::Descriptions => ("descriptions", ",CHARACTERISTICS=\"public.accessibility.describes-video\""),
         };
-        let name = unique(&mut names, format!("{language} {kind}"), &caption.track.to_string());
+        let (name, auto) = unique(&mut names, format!("{language} {kind}"), &caption.track.to_string());
         line(
             text,
             format_args!(
-                "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"{CAPTION_GROUP}\",NAME=\"{name}\",LANGUAGE=\"{language}\",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO{characteristics},URI=\"captions/{}.m3u8\"",
+                "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"{CAPTION_GROUP}\",NAME=\"{name}\",LANGUAGE=\"{language}\",DEFAULT=NO,AUTOSELECT={auto},FORCED=NO{characteristics},URI=\"captions/{}.m3u8\"",
                 caption.track
             ),
         );
@@ -118,13 +156,13 @@ fn write_caption_group(text: &mut String, captions: &[Caption]) {
 
 /// `EXT-X-STREAM-INF` (RFC 8216, 4.3.4.2). Its rates are those of the stream with the heaviest audio of the group, and its codecs
 /// all that may be heard with it.
-fn write_stream(text: &mut String, stream: &Rendition, audio: &[&Rendition], captions: bool) {
-    let heaviest = |rate: fn(&Rendition) -> u64| audio.iter().map(|rendition| rate(rendition)).max().unwrap_or(0);
-    let peak = stream.index.peak_bps().saturating_add(heaviest(|rendition| rendition.index.peak_bps()));
-    let average = stream.index.average_bps().saturating_add(heaviest(|rendition| rendition.index.average_bps()));
-
-    let audio_codecs: BTreeSet<String> = audio.iter().map(|rendition| quotable(&rendition.codec)).collect();
-    let codecs: Vec<String> = std::iter::once(quotable(&stream.codec)).chain(audio_codecs).collect();
+fn write_stream(text: &mut String, video: Option<&Rendition>, audio: Option<&Encoding<'_>>, captions: bool, grouped: bool) {
+    let sum = |rate: fn(&Rendition) -> u64| video.map_or(0, rate).saturating_add(audio.map_or(0, |encoding| encoding.heaviest(rate)));
+    let (peak, average) = (sum(|rendition| rendition.index.peak_bps()), sum(|rendition| rendition.index.average_bps()));
+    let tracks = audio.map(|encoding| encoding.tracks.as_slice()).unwrap_or_default();
+    let Some(stream) = video.or_else(|| tracks.first().copied()) else { return };
+    let heard: BTreeSet<String> = tracks.iter().map(|rendition| quotable(&rendition.codec)).collect();
+    let codecs: Vec<String> = video.map(|rendition| quotable(&rendition.codec)).into_iter().chain(heard).collect();
 
     let mut attributes = format!("BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{}\"", codecs.join(","));
     if let Track::Video { width, height, frame_rate: (frames, seconds) } = stream.track {
@@ -133,14 +171,27 @@ fn write_stream(text: &mut String, stream: &Rendition, audio: &[&Rendition], cap
             attributes.push_str(&format!(",FRAME-RATE={:.3}", f64::from(frames) / f64::from(seconds)));
         }
     }
-    if !audio.is_empty() {
-        attributes.push_str(&format!(",AUDIO=\"{AUDIO_GROUP}\""));
+    if let Some(encoding) = audio.filter(|_| grouped) {
+        attributes.push_str(&format!(",AUDIO=\"{}\"", encoding.name));
     }
     if captions {
         attributes.push_str(&format!(",SUBTITLES=\"{CAPTION_GROUP}\""));
     }
     line(text, format_args!("#EXT-X-STREAM-INF:{attributes},CLOSED-CAPTIONS=NONE"));
     line(text, format_args!("media/{}.m3u8", stream.profile));
+}
+
+/// `EXT-X-I-FRAME-STREAM-INF` (RFC 8216, 4.3.4.3).
+fn write_keyframe_stream(text: &mut String, stream: &Rendition) {
+    let Track::Video { width, height, .. } = stream.track else { return };
+    let (peak, average) = (stream.index.keyframes_peak_bps(), stream.index.keyframes_average_bps());
+    let (codec, profile) = (quotable(&stream.codec), &stream.profile);
+    line(
+        text,
+        format_args!(
+            "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{codec}\",RESOLUTION={width}x{height},URI=\"media/{profile}.keyframes.m3u8\""
+        ),
+    );
 }
 
 /// A duration as `EXTINF` takes it: decimal seconds, to the microsecond (RFC 8216, 4.3.2.1).
@@ -153,10 +204,15 @@ fn quotable(text: &str) -> String {
     text.chars().filter(|character| *character != '"' && !character.is_control()).collect()
 }
 
-fn unique(taken: &mut BTreeSet<String>, name: String, distinction: &str) -> String {
-    let name = if taken.contains(&name) { format!("{name} ({distinction})") } else { name };
+/// A name that nobody in the group has, and whether a player may choose its bearer by itself: the first that can be told from the
+/// others by language and kind (RFC 8216, 4.3.4.1.1).
+fn unique(taken: &mut BTreeSet<String>, name: String, distinction: &str) -> (String, &'static str) {
+    if taken.insert(name.clone()) {
+        return (name, "YES");
+    }
+    let name = format!("{name} ({distinction})");
     taken.insert(name.clone());
-    name
+    (name, "NO")
 }
 
 fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
@@ -167,4 +223,4 @@ fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 #[path = "hls_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -12,6 +12,9 @@ pub struct Fragment {
     /// In bytes.
     pub size: u64,
     pub duration_us: u64,
+    /// From its start to the end of its first sample, in bytes, where that is a keyframe; 0 where it is none, and where it was never
+    /// counted.
+    pub keyframe_bytes: u64,
 }
 
 /// The index of one object. Its init section is at the start and its fragments follow without a gap to the end, so that
@@ -40,6 +43,9 @@ impl FragmentIndex {
             }
             if fragment.size == 0 || fragment.duration_us == 0 {
                 return broken(number, "it is empty");
+            }
+            if fragment.keyframe_bytes > fragment.size {
+                return broken(number, "its first sample ends behind it");
             }
             match (end.checked_add(fragment.size), duration_us.checked_add(fragment.duration_us)) {
                 (Some(next_end), Some(sum)) => (end, duration_us) = (next_end, sum),
@@ -75,25 +81,48 @@ impl FragmentIndex {
 
     /// The average segment bit rate of RFC 8216 (4.1), in bits per second, rounded up.
     pub fn average_bps(&self) -> u64 {
-        bits_per_second(self.object_bytes() - self.init_bytes, self.duration_us())
+        self.mean(|fragment| fragment.size)
     }
 
     /// The peak segment bit rate of RFC 8216 (4.1), in bits per second, rounded up: the largest of any run of fragments
     /// that plays for 0.5 to 1.5 target durations, and never less than the average.
     pub fn peak_bps(&self) -> u64 {
+        self.peak(|fragment| fragment.size)
+    }
+
+    /// Whether every fragment begins with a keyframe that can be fetched alone.
+    pub fn has_keyframes(&self) -> bool {
+        self.fragments.iter().all(|fragment| fragment.keyframe_bytes > 0)
+    }
+
+    /// As [`FragmentIndex::average_bps`], of the fragments' keyframes alone.
+    pub fn keyframes_average_bps(&self) -> u64 {
+        self.mean(|fragment| fragment.keyframe_bytes)
+    }
+
+    /// As [`FragmentIndex::peak_bps`], of the fragments' keyframes alone.
+    pub fn keyframes_peak_bps(&self) -> u64 {
+        self.peak(|fragment| fragment.keyframe_bytes)
+    }
+
+    fn mean(&self, bytes: fn(&Fragment) -> u64) -> u64 {
+        bits_per_second(self.fragments.iter().map(bytes).sum(), self.duration_us())
+    }
+
+    fn peak(&self, bytes: fn(&Fragment) -> u64) -> u64 {
         let target_us = self.target_duration_seconds().saturating_mul(MICROS_PER_SECOND);
         let (shortest, longest) = (target_us / 2, target_us.saturating_add(target_us / 2));
-        let mut peak = self.average_bps();
+        let mut peak = self.mean(bytes);
         for start in 0..self.fragments.len() {
-            let (mut bytes, mut duration_us) = (0, 0);
+            let (mut sum, mut duration_us) = (0, 0);
             for fragment in &self.fragments[start..] {
-                bytes += fragment.size;
+                sum += bytes(fragment);
                 duration_us += fragment.duration_us;
                 if duration_us > longest {
                     break;
                 }
                 if duration_us >= shortest {
-                    peak = peak.max(bits_per_second(bytes, duration_us));
+                    peak = peak.max(bits_per_second(sum, duration_us));
                 }
             }
         }
@@ -118,7 +147,7 @@ pub(crate) mod tests {
         let fragments = fragments
             .iter()
             .map(|&(size, duration_us)| {
-                let fragment = Fragment { offset, size, duration_us };
+                let fragment = Fragment { offset, size, duration_us, keyframe_bytes: size.div_ceil(10) };
                 offset += size;
                 fragment
             })
@@ -133,6 +162,26 @@ pub(crate) mod tests {
         ) -> FragmentIndex {
             laid_out(init_bytes, &fragments)
         }
+    }
+
+    /// Peak and average of RFC 8216, 4.1, as they are read there.
+    pub(crate) fn recomputed(index: &FragmentIndex, bytes: fn(&Fragment) -> u64) -> (f64, f64) {
+        let rate = |run: &[Fragment]| {
+            let seconds = run.iter().map(|fragment| fragment.duration_us).sum::<u64>() as f64 / 1e6;
+            (seconds, run.iter().map(bytes).sum::<u64>() as f64 * 8.0 / seconds)
+        };
+        let target = index.target_duration_seconds() as f64;
+        let average = rate(index.fragments()).1;
+        let mut peak = average;
+        for start in 0..index.fragments().len() {
+            for end in start + 1..=index.fragments().len() {
+                let (seconds, rate) = rate(&index.fragments()[start..end]);
+                if (0.5 * target..=1.5 * target).contains(&seconds) {
+                    peak = peak.max(rate);
+                }
+            }
+        }
+        (peak, average)
     }
 
     #[test]
@@ -157,7 +206,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_gap_an_overlap_and_emptiness_are_refused() {
-        let fragment = |offset, size, duration_us| Fragment { offset, size, duration_us };
+        let fragment = |offset, size, duration_us| Fragment { offset, size, duration_us, keyframe_bytes: 0 };
         for (init_bytes, fragments, at) in [
             (0, vec![fragment(0, 1, 1)], 0),
             (10, vec![], 0),
@@ -166,6 +215,7 @@ pub(crate) mod tests {
             (10, vec![fragment(10, 0, 1)], 0),
             (10, vec![fragment(10, 1, 0)], 0),
             (10, vec![fragment(10, u64::MAX, 1)], 0),
+            (10, vec![Fragment { keyframe_bytes: 6, ..fragment(10, 5, 1) }], 0),
         ] {
             let error = FragmentIndex::new(init_bytes, fragments).unwrap_err();
             assert!(matches!(error, ManifestError::BrokenIndex { fragment, .. } if fragment == at), "{error}");
@@ -174,20 +224,12 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn the_peak_is_the_largest_rate_of_any_run_of_the_length_that_counts(index in any_index()) {
-            let target = index.target_duration_seconds() as f64;
-            let mut expected = index.average_bps() as f64;
-            for start in 0..index.fragments().len() {
-                for end in start + 1..=index.fragments().len() {
-                    let run = &index.fragments()[start..end];
-                    let seconds = run.iter().map(|f| f.duration_us).sum::<u64>() as f64 / 1e6;
-                    if (0.5 * target..=1.5 * target).contains(&seconds) {
-                        expected = expected.max(run.iter().map(|f| f.size).sum::<u64>() as f64 * 8.0 / seconds);
-                    }
-                }
-            }
-            let peak = index.peak_bps() as f64;
-            prop_assert!((peak - expected).abs() <= 1.0 + expected * 1e-9, "{} {}", peak, expected);
+        fn the_peak_is_the_largest_rate_of_any_run_of_the_length_that_counts_and_the_average_that_of_all(index in any_index()) {
+            let near = |found: u64, expected: f64| (found as f64 - expected).abs() <= 1.0 + expected * 1e-9;
+            let (peak, average) = recomputed(&index, |fragment| fragment.size);
+            prop_assert!(near(index.peak_bps(), peak) && near(index.average_bps(), average), "{:?} {} {}", index, peak, average);
+            let (peak, average) = recomputed(&index, |fragment| fragment.keyframe_bytes);
+            prop_assert!(near(index.keyframes_peak_bps(), peak) && near(index.keyframes_average_bps(), average));
         }
     }
 }

@@ -1,14 +1,18 @@
-//! What a player reads, rendered from rows: HLS playlists over one object per rendition, by byte range.
+//! What a player reads, rendered from rows: HLS playlists and DASH's MPD over one object per rendition, by byte range, and the
+//! times of a storyboard's tiles.
 //!
 //! Nothing here reads a clock or a server. What is rendered names objects relative to the playback door's paths
 //! (`/playback/{token}/hls.m3u8` and below), so that no token and no host is written into a playlist.
 
+mod audio;
+pub mod dash;
 pub mod hls;
 pub mod index;
 pub mod rendition;
+pub mod storyboard;
 
 pub use index::{Fragment, FragmentIndex};
-pub use rendition::{Caption, CaptionKind, Rendition, Track};
+pub use rendition::{Caption, CaptionKind, Rendition, Storyboard, Track};
 
 /// Why no manifest can be rendered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

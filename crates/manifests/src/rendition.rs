@@ -1,6 +1,6 @@
 //! What a manifest is rendered from.
 
-use media_domain::{CaptionTrackId, profile::ProfileName};
+use media_domain::{CaptionTrackId, profile::ProfileName, variant::Tiles};
 
 use crate::FragmentIndex;
 
@@ -8,7 +8,7 @@ use crate::FragmentIndex;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendition {
     pub profile: ProfileName,
-    /// As RFC 6381 writes it: `avc1.64001f`, `mp4a.40.2`.
+    /// As RFC 6381 writes it: `avc1.64001f`, `mp4a.40.2`, `opus`.
     pub codec: String,
     pub track: Track,
     pub index: FragmentIndex,
@@ -30,6 +30,22 @@ pub enum Track {
         /// BCP 47, where it is known.
         language: Option<String>,
     },
+}
+
+/// Frames from all over a video in one picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storyboard {
+    pub profile: ProfileName,
+    pub mime: String,
+    pub size_bytes: u64,
+    pub tiles: Tiles,
+}
+
+impl Storyboard {
+    /// How many rows of tiles there are; the last may not be full.
+    pub(crate) fn rows(&self) -> u32 {
+        self.tiles.count.div_ceil(self.tiles.columns.max(1)).max(1)
+    }
 }
 
 /// A caption track that players may see, as WebVTT.
@@ -54,5 +70,17 @@ pub enum CaptionKind {
 impl Rendition {
     pub(crate) fn is_video(&self) -> bool {
         matches!(self.track, Track::Video { .. })
+    }
+
+    /// What a codec is called before its first dot: streams of one family can be switched between.
+    pub(crate) fn codec_family(&self) -> &str {
+        self.codec.split('.').next().unwrap_or_default()
+    }
+
+    /// How it is encoded, and which of the source's tracks it is: `aac-128k-t2` is the second track as `aac-128k`.
+    pub(crate) fn encoding(&self) -> (&str, u32) {
+        let name = self.profile.as_str();
+        let numbered = name.rsplit_once("-t").and_then(|(encoding, number)| Some((encoding, number.parse().ok()?)));
+        numbered.unwrap_or((name, 1))
     }
 }

@@ -384,6 +384,21 @@ impl Assets<'_> {
         exactly_one(done.rows_affected(), StorageError::Missing { what: "asset" })
     }
 
+    /// Ends every playback token that was given out so far.
+    ///
+    /// # Errors
+    /// [`StorageError::Missing`], also if the asset is deleted.
+    pub async fn revoke_playback(&mut self, id: AssetId) -> Result<(), StorageError> {
+        let done = sqlx::query!(
+            "-- assets.revoke_playback
+            UPDATE media.assets SET playback_epoch = playback_epoch + 1 WHERE id = $1 AND deleted_at IS NULL",
+            id.as_uuid(),
+        )
+        .execute(self.0.connection())
+        .await?;
+        exactly_one(done.rows_affected(), StorageError::Missing { what: "asset" })
+    }
+
     /// Marks an asset as deleted, ends its playback and cancels its work. A second time changes nothing.
     ///
     /// # Errors

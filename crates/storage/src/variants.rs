@@ -22,6 +22,14 @@ pub struct Fragment {
     pub offset: u64,
     pub size: u64,
     pub duration_us: u64,
+    /// From the fragment's start to the end of its first sample, where that is a keyframe; else 0, and where nobody counted it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub keyframe_bytes: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// One variant as its row has it.

@@ -269,14 +269,19 @@ fn describe(asset: &Asset, wanted: Wanted, made: Made, info: &MediaInfo) -> Vari
         frame_rate: rate.map(|(numerator, denominator)| format!("{numerator}/{denominator}")),
         duration_ms: made.duration_ms,
         init_bytes: (made.init_bytes > 0).then_some(made.init_bytes),
-        fragments: made
-            .fragments
-            .iter()
-            .map(|fragment| Fragment { offset: fragment.offset, size: u64::from(fragment.bytes), duration_us: fragment.duration_us })
-            .collect(),
+        fragments: made.fragments.iter().map(fragment).collect(),
         language: language(&wanted.output, info),
         channels: made.channels,
         details: made.details,
+    }
+}
+
+fn fragment(made: &crate::parent::Fragment) -> Fragment {
+    Fragment {
+        offset: made.offset,
+        size: made.bytes.into(),
+        duration_us: made.duration_us,
+        keyframe_bytes: if made.keyframe { made.keyframe_bytes.into() } else { 0 },
     }
 }
 

@@ -7,7 +7,7 @@ use media_domain::AssetId;
 use media_proto::v1::{AssetKind, AssetStatus, Job, JobStatus};
 use sqlx::PgPool;
 
-use super::bucket::Bucket;
+use crate::harness::Bucket;
 use crate::harness::{Caller, Consumer, StoreProxy, World, eventually, samples};
 
 pub const LIMIT: Duration = Duration::from_secs(120);

@@ -31,6 +31,7 @@ pub struct Master {
     pub rungs: Vec<String>,
     pub audio: Vec<String>,
     pub captions: Vec<String>,
+    pub keyframes: Vec<String>,
 }
 
 impl Master {
@@ -44,6 +45,7 @@ impl Master {
             match uri {
                 Some(uri) if line.contains("TYPE=AUDIO") => master.audio.push(uri),
                 Some(uri) if line.contains("TYPE=SUBTITLES") => master.captions.push(uri),
+                Some(uri) if line.starts_with("#EXT-X-I-FRAME-STREAM-INF") => master.keyframes.push(uri),
                 Some(uri) => panic!("{uri} is of no kind that a player knows"),
                 None if line.starts_with('#') => {}
                 None => master.rungs.push(absolute(line)),

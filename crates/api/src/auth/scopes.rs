@@ -25,6 +25,7 @@ const METHODS: &[(&str, Access)] = &[
     ("/media.v1.AssetService/DeleteAsset", DELETE),
     ("/media.v1.PlaybackService/GetPlayback", READ),
     ("/media.v1.PlaybackService/GetDownloadUrl", READ),
+    ("/media.v1.PlaybackService/RevokePlayback", WRITE),
 ];
 
 /// Services of which every method is open.

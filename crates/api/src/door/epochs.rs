@@ -21,14 +21,18 @@ const BELIEVED_FOR: Duration = Duration::from_secs(4);
 const MAX_KEPT: usize = 500;
 
 /// Why the door stays shut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The token was not made by us, has ended, or was revoked; or the asset can no longer be played.
+    #[error("this link has ended")]
     Ended,
+    #[error("there is no such thing")]
     NotFound,
-    /// The database or the store is away.
+    /// The database or the store is away, or all hands are busy.
+    #[error("come back later")]
     Away,
     /// Our fault.
+    #[error("internal error")]
     Defect,
 }
 
@@ -74,6 +78,12 @@ impl Epochs {
             }
         };
         if is_open(&shown.asset, token) { Ok(shown) } else { Err(Refusal::Ended) }
+    }
+
+    /// Takes an asset for as it is given, as if it had been read now.
+    #[cfg(test)]
+    pub fn believe(&self, shown: Arc<Shown>) {
+        self.keep((shown.asset.tenant, shown.asset.id), Instant::now(), shown);
     }
 
     async fn read(&self, token: &PlaybackToken) -> Result<Option<Shown>, StorageError> {

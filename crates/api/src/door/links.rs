@@ -17,6 +17,14 @@ impl Links {
         format!("{}/hls.m3u8", self.base)
     }
 
+    pub fn dash(&self) -> String {
+        format!("{}/dash.mpd", self.base)
+    }
+
+    pub fn storyboard(&self) -> String {
+        format!("{}/storyboard.vtt", self.base)
+    }
+
     pub fn media(&self, profile: &ProfileName) -> String {
         format!("{}/media/{profile}", self.base)
     }

@@ -1,11 +1,13 @@
 //! Rows as players see them: which variants can be played, and which tracks may be shown.
 
-use media_domain::MediaInfo;
-use media_manifests::{Caption, CaptionKind, Fragment, FragmentIndex, ManifestError, Rendition, Track};
+use media_domain::{MediaInfo, variant::Tiles};
+use media_manifests::{Caption, CaptionKind, Fragment, FragmentIndex, ManifestError, Rendition, Storyboard, Track};
 use media_storage::{caption_tracks::CaptionTrack, variants::Variant};
 
-/// What our AAC profiles make (`Recipe::Aac`).
-const AAC_CHANNELS: u32 = 2;
+/// What a row of sound means that does not say its channels.
+const STEREO: u32 = 2;
+/// The profile of the moments that stand for a video.
+const PREVIEW: &str = "preview";
 
 /// Whether a variant is a rung or an audio rendition: a CMAF object with its index.
 pub fn is_playable(variant: &Variant) -> bool {
@@ -18,7 +20,26 @@ pub fn is_image(variant: &Variant) -> bool {
 
 /// Whether a player may have a variant's object. The captioner's speech, for one, is nobody else's.
 pub fn is_for_players(variant: &Variant) -> bool {
-    is_playable(variant) || is_image(variant)
+    is_image(variant) || matches!(variant.mime.as_str(), "video/mp4" | "audio/mp4" | "application/json")
+}
+
+/// Whether a variant is one file that a browser plays without a playlist.
+pub fn is_progressive(variant: &Variant) -> bool {
+    variant.mime == "video/mp4" && variant.fragments.is_empty() && !is_preview(variant)
+}
+
+pub fn is_preview(variant: &Variant) -> bool {
+    variant.profile.as_str() == PREVIEW
+}
+
+/// The frames from all over a video, if a variant is that.
+pub fn storyboard(variant: &Variant) -> Option<Storyboard> {
+    let tiles = variant.details.tiles.filter(is_sheet)?;
+    Some(Storyboard { profile: variant.profile.clone(), mime: variant.mime.clone(), size_bytes: variant.size_bytes, tiles })
+}
+
+fn is_sheet(tiles: &Tiles) -> bool {
+    [tiles.columns, tiles.count, tiles.width, tiles.height].iter().all(|number| *number > 0) && tiles.interval_ms > 0
 }
 
 /// Players see approved tracks only.
@@ -35,10 +56,12 @@ pub fn rendition(variant: &Variant, info: Option<&MediaInfo>) -> Result<Renditio
         offset: fragment.offset,
         size: fragment.size,
         duration_us: fragment.duration_us,
+        keyframe_bytes: fragment.keyframe_bytes,
     };
     let index = FragmentIndex::new(variant.init_bytes.unwrap_or_default().into(), variant.fragments.iter().map(fragment).collect())?;
     let track = if variant.mime == "audio/mp4" {
-        Track::Audio { channels: AAC_CHANNELS, language: info.and_then(|info| info.audio.as_ref()?.language.clone()) }
+        let of_the_file = || info.and_then(|info| info.audio.as_ref()?.language.clone());
+        Track::Audio { channels: variant.channels.unwrap_or(STEREO), language: variant.language.clone().or_else(of_the_file) }
     } else {
         Track::Video {
             width: variant.width.unwrap_or_default(),
@@ -129,7 +152,7 @@ pub(crate) mod tests {
             frame_rate: Some("30000/1001".into()),
             duration_ms: Some(12_000),
             init_bytes: Some(700),
-            fragments: vec![media_storage::variants::Fragment { offset: 700, size: 800, duration_us: 6_000_000 }],
+            fragments: vec![media_storage::variants::Fragment { offset: 700, size: 800, duration_us: 6_000_000, keyframe_bytes: 90 }],
             language: None,
             channels: None,
             details: VariantDetails::default(),
@@ -149,13 +172,28 @@ pub(crate) mod tests {
         let heard = AudioInfo { codec: "aac".into(), channels: 6, sample_rate: 48_000, language: Some("de".into()) };
         let info = MediaInfo { audio: Some(heard), ..MediaInfo::default() };
         assert_eq!(rendition(&audio, Some(&info)).unwrap().track, Track::Audio { channels: 2, language: Some("de".into()) });
+        let own = Variant { language: Some("fr".into()), channels: Some(6), ..audio };
+        assert_eq!(rendition(&own, Some(&info)).unwrap().track, Track::Audio { channels: 6, language: Some("fr".into()) });
     }
 
     #[test]
     fn speech_is_not_for_players_and_an_object_without_an_index_is_not_played() {
         assert!(is_for_players(&rung()) && is_playable(&rung()));
         assert!(!is_for_players(&Variant { mime: "audio/wav".into(), ..rung() }));
-        assert!(!is_playable(&Variant { fragments: Vec::new(), ..rung() }));
+        let whole = Variant { fragments: Vec::new(), ..rung() };
+        assert!(!is_playable(&whole) && is_for_players(&whole) && is_progressive(&whole) && !is_progressive(&rung()));
+        let preview = Variant { profile: "preview".to_owned().try_into().unwrap(), ..whole };
+        assert!(is_preview(&preview) && !is_progressive(&preview));
         assert!(is_for_players(&Variant { mime: "image/webp".into(), fragments: Vec::new(), ..rung() }));
+    }
+
+    #[test]
+    fn a_sheet_whose_numbers_cannot_be_is_no_storyboard() {
+        let tiles = Tiles { columns: 10, count: 100, width: 160, height: 90, interval_ms: 1_000 };
+        let sheet = |tiles| Variant { mime: "image/jpeg".into(), details: VariantDetails { tiles: Some(tiles) }, ..rung() };
+        assert_eq!(storyboard(&sheet(tiles)).unwrap().tiles, tiles);
+        assert_eq!(storyboard(&sheet(Tiles { columns: 0, ..tiles })), None);
+        assert_eq!(storyboard(&sheet(Tiles { interval_ms: 0, ..tiles })), None);
+        assert_eq!(storyboard(&rung()), None);
     }
 }

@@ -15,14 +15,16 @@ use crate::{
     convert,
     door::{
         links::Links,
-        renditions::{is_image, is_playable, is_shown},
+        renditions::{is_image, is_playable, is_preview, is_progressive, is_shown, storyboard},
         token::{self, PlaybackToken},
     },
     error::{ApiError, Violations},
 };
 
-/// The profile of the picture that stands for a video.
+/// The profile of the picture that stands for a video, or is the cover of a piece of music.
 const POSTER: &str = "poster";
+/// The profile of the peaks of a sound.
+const WAVEFORM: &str = "waveform";
 
 pub struct Playback(pub Arc<Api>);
 
@@ -41,6 +43,15 @@ impl PlaybackService for Playback {
         let (caller, request) = Caller::of(request)?;
         Ok(Response::new(self.download(&caller, &request).await?))
     }
+
+    async fn revoke_playback(
+        &self,
+        request: Request<v1::RevokePlaybackRequest>,
+    ) -> Result<Response<v1::RevokePlaybackResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        self.revoke(&caller, asset_id(&request.asset_id)?).await?;
+        Ok(Response::new(v1::RevokePlaybackResponse {}))
+    }
 }
 
 impl Playback {
@@ -55,17 +66,21 @@ impl Playback {
         let expires_at = OffsetDateTime::now_utc() + token::lifetime(asset.duration_seconds);
         let token = PlaybackToken { tenant: asset.tenant, asset: id, epoch: asset.playback_epoch, expires_at };
         let links = Links::new(&self.0.public_url, &token.seal(&self.0.keys));
-        let mut images: Vec<&Variant> =
-            variants.iter().filter(|variant| asset.kind.pipeline() == Kind::Image && is_image(variant)).collect();
+        let is_of_pictures = matches!(asset.kind.pipeline(), Kind::Image | Kind::Document);
+        let mut images: Vec<&Variant> = variants.iter().filter(|variant| is_of_pictures && is_image(variant)).collect();
         images.sort_by_key(|variant| variant.width);
+        let streams = variants.iter().any(is_playable);
+        let object = |variant: Option<&Variant>| variant.map(|variant| links.media(&variant.profile)).unwrap_or_default();
+        let of_profile = |profile: &str| object(variants.iter().find(|variant| variant.profile.as_str() == profile));
         Ok(v1::Playback {
             asset_id: id.to_string(),
-            hls_url: if variants.iter().any(is_playable) { links.hls() } else { String::new() },
-            poster_url: variants
-                .iter()
-                .find(|variant| variant.profile.as_str() == POSTER)
-                .map(|poster| links.media(&poster.profile))
-                .unwrap_or_default(),
+            hls_url: if streams { links.hls() } else { String::new() },
+            dash_url: if streams { links.dash() } else { String::new() },
+            progressive_url: object(variants.iter().filter(|variant| is_progressive(variant)).max_by_key(|variant| variant.width)),
+            preview_url: object(variants.iter().find(|variant| is_preview(variant))),
+            storyboard_url: if variants.iter().any(|variant| storyboard(variant).is_some()) { links.storyboard() } else { String::new() },
+            waveform_url: of_profile(WAVEFORM),
+            poster_url: of_profile(POSTER),
             images: images.into_iter().map(|variant| image(variant, &links)).collect(),
             captions: tracks
                 .iter()
@@ -78,6 +93,12 @@ impl Playback {
                 .collect(),
             expire_time: Some(convert::timestamp(token.expires_at)),
         })
+    }
+
+    async fn revoke(&self, caller: &Caller, id: AssetId) -> Result<(), ApiError> {
+        let mut tx = self.0.begin(caller, "api.revoke_playback").await?;
+        tx.assets().revoke_playback(id).await?;
+        Ok(tx.commit().await?)
     }
 
     async fn download(&self, caller: &Caller, request: &v1::GetDownloadUrlRequest) -> Result<v1::GetDownloadUrlResponse, ApiError> {
@@ -148,6 +169,10 @@ fn variant(asset: &Asset, variant: Variant) -> Download {
         "video/mp4" => "mp4",
         "audio/mp4" => "m4a",
         "image/webp" => "webp",
+        "image/avif" => "avif",
+        "image/jpeg" => "jpg",
+        "application/json" => "json",
+        "text/vtt" => "vtt",
         "audio/wav" => "wav",
         _ => "bin",
     };

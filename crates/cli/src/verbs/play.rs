@@ -49,7 +49,15 @@ fn first_url(playback: &Playback) -> Option<&str> {
 fn lines(playback: &Playback) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend((!playback.hls_url.is_empty()).then(|| playback.hls_url.clone()));
-    lines.extend((!playback.poster_url.is_empty()).then(|| format!("poster  {}", playback.poster_url)));
+    let named = [
+        ("dash", &playback.dash_url),
+        ("progressive", &playback.progressive_url),
+        ("preview", &playback.preview_url),
+        ("poster", &playback.poster_url),
+        ("storyboard", &playback.storyboard_url),
+        ("waveform", &playback.waveform_url),
+    ];
+    lines.extend(named.iter().filter(|(_, url)| !url.is_empty()).map(|(name, url)| format!("{name}  {url}")));
     lines.extend(playback.images.iter().map(|image| format!("{}  {}x{}  {}", image.profile, image.width, image.height, image.url)));
     lines.extend(
         playback.captions.iter().map(|caption| format!("{}  {}  {}", words::caption_kind(caption.kind()), caption.language, caption.url)),

@@ -48,7 +48,8 @@ pub fn send(pipeline: &gst::Pipeline, output: u8, context: &Context, outputs: &A
     Ok(())
 }
 
-/// The muxer marks the init section DISCONT and HEADER, and the first buffer of a fragment HEADER, with its times.
+/// The muxer marks the init section DISCONT and HEADER, and the first buffer of a fragment HEADER, with its times. Behind that one,
+/// which holds the boxes before the samples, comes a buffer for each sample.
 fn send_list<'a>(
     buffers: impl Iterator<Item = &'a gst::BufferRef>,
     sample: &gst::Sample,
@@ -67,6 +68,7 @@ fn send_list<'a>(
             keyframe: !first.flags().contains(gst::BufferFlags::DELTA_UNIT),
             pts_ns: pts.unwrap_or_default().nseconds(),
             duration_ns: first.duration().unwrap_or_default().nseconds(),
+            keyframe_bytes: u32::try_from(fragment.iter().take(2).map(|buffer| buffer.size()).sum::<usize>()).unwrap_or_default(),
             ..FrameHeader::new(FrameKind::Fragment, output, 0)
         };
         send_frame(&fragment, header, context)?;

@@ -28,7 +28,10 @@ pub struct Fragment {
     /// Its length.
     pub bytes: u32,
     pub duration_us: u64,
+    /// Whether its first sample is a keyframe.
     pub keyframe: bool,
+    /// From its start to the end of its first sample.
+    pub keyframe_bytes: u32,
 }
 
 /// Why collecting stopped.
@@ -154,6 +157,7 @@ impl Collected {
                 bytes: header.length,
                 duration_us: header.duration_ns.saturating_add(500) / 1000,
                 keyframe: header.keyframe,
+                keyframe_bytes: header.keyframe_bytes,
             }),
             _ if self.init_bytes > 0 => return Err(ProtocolError::OutOfOrder("data in an output of fragments")),
             _ => {}

@@ -2,7 +2,7 @@
 
 use super::ProtocolError;
 
-pub const HEADER_BYTES: usize = 24;
+pub const HEADER_BYTES: usize = 28;
 
 const KEYFRAME: u16 = 1;
 
@@ -47,7 +47,7 @@ impl FrameKind {
     }
 }
 
-/// `u8 kind, u8 output, u16 flags, u32 length, u64 pts, u64 duration`.
+/// `u8 kind, u8 output, u16 flags, u32 length, u64 pts, u64 duration, u32 keyframe_bytes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
     pub kind: FrameKind,
@@ -61,12 +61,14 @@ pub struct FrameHeader {
     pub pts_ns: u64,
     /// Nanoseconds.
     pub duration_ns: u64,
+    /// From the start of a fragment to the end of its first sample; 0 where the kind has none.
+    pub keyframe_bytes: u32,
 }
 
 impl FrameHeader {
     /// A header without times.
     pub const fn new(kind: FrameKind, output: u8, length: u32) -> Self {
-        Self { kind, output, keyframe: false, length, pts_ns: 0, duration_ns: 0 }
+        Self { kind, output, keyframe: false, length, pts_ns: 0, duration_ns: 0, keyframe_bytes: 0 }
     }
 
     pub fn encode(self) -> [u8; HEADER_BYTES] {
@@ -76,26 +78,32 @@ impl FrameHeader {
         bytes[2..4].copy_from_slice(&(if self.keyframe { KEYFRAME } else { 0 }).to_le_bytes());
         bytes[4..8].copy_from_slice(&self.length.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.pts_ns.to_le_bytes());
-        bytes[16..].copy_from_slice(&self.duration_ns.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.duration_ns.to_le_bytes());
+        bytes[24..].copy_from_slice(&self.keyframe_bytes.to_le_bytes());
         bytes
     }
 
     /// Reads a header.
     ///
     /// # Errors
-    /// [`ProtocolError`] where kind or flags are unknown or the payload is longer than its kind may be.
+    /// [`ProtocolError`] where kind or flags are unknown, the payload is longer than its kind may be, or a part of it is longer than it.
     pub fn decode(bytes: [u8; HEADER_BYTES]) -> Result<Self, ProtocolError> {
         let u64_at = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
+        let u32_at = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
         let kind = FrameKind::from_code(bytes[0]).ok_or(ProtocolError::UnknownKind(bytes[0]))?;
         let flags = u16::from_le_bytes([bytes[2], bytes[3]]);
         if flags & !KEYFRAME != 0 {
             return Err(ProtocolError::UnknownFlags(flags));
         }
-        let length = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+        let (length, keyframe_bytes) = (u32_at(4), u32_at(24));
         if length > kind.max_bytes() {
             return Err(ProtocolError::TooLong { kind, bytes: length, max: kind.max_bytes() });
         }
-        Ok(Self { kind, output: bytes[1], keyframe: flags & KEYFRAME != 0, length, pts_ns: u64_at(8), duration_ns: u64_at(16) })
+        if keyframe_bytes > length {
+            return Err(ProtocolError::TooLong { kind, bytes: keyframe_bytes, max: length });
+        }
+        let keyframe = flags & KEYFRAME != 0;
+        Ok(Self { kind, output: bytes[1], keyframe, length, pts_ns: u64_at(8), duration_ns: u64_at(16), keyframe_bytes })
     }
 }
 
@@ -107,16 +115,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_header_round_trips(code in 1u8..=6, output: u8, keyframe: bool, length: u32, pts_ns: u64, duration_ns: u64) {
+        fn any_header_round_trips(code in 1u8..=6, output: u8, keyframe: bool, length: u32, pts_ns: u64, duration_ns: u64, first: u32) {
             let kind = FrameKind::from_code(code).unwrap();
-            let header = FrameHeader { kind, output, keyframe, length: length % (kind.max_bytes() + 1), pts_ns, duration_ns };
+            let length = length % (kind.max_bytes() + 1);
+            let header = FrameHeader { kind, output, keyframe, length, pts_ns, duration_ns, keyframe_bytes: first % (length + 1) };
             prop_assert_eq!(FrameHeader::decode(header.encode()), Ok(header));
         }
 
         #[test]
         fn arbitrary_bytes_are_a_header_within_its_limit_or_refused(bytes in any::<[u8; HEADER_BYTES]>()) {
             if let Ok(header) = FrameHeader::decode(bytes) {
-                prop_assert!(header.length <= header.kind.max_bytes());
+                prop_assert!(header.length <= header.kind.max_bytes() && header.keyframe_bytes <= header.length);
             }
         }
     }
@@ -125,5 +134,12 @@ mod tests {
     fn a_payload_over_the_limit_of_its_kind_is_refused() {
         let header = FrameHeader::new(FrameKind::Progress, 0, 1);
         assert_eq!(FrameHeader::decode(header.encode()), Err(ProtocolError::TooLong { kind: FrameKind::Progress, bytes: 1, max: 0 }));
+    }
+
+    #[test]
+    fn a_first_sample_that_ends_behind_its_fragment_is_refused() {
+        let header = FrameHeader { keyframe_bytes: 11, ..FrameHeader::new(FrameKind::Fragment, 0, 10) };
+        let refused = ProtocolError::TooLong { kind: FrameKind::Fragment, bytes: 11, max: 10 };
+        assert_eq!(FrameHeader::decode(header.encode()), Err(refused));
     }
 }

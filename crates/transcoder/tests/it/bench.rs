@@ -156,6 +156,13 @@ pub fn keyframes_ms(path: &Path) -> Vec<i64> {
     times.iter().map(|time| time - times[0]).collect()
 }
 
+/// Where each sample lies in the file and how long it is, in bytes.
+pub fn samples(path: &Path) -> Vec<(u64, u64)> {
+    let text = judge("ffprobe", path, &["-show_entries", "packet=size,pos", "-of", "csv=p=0"]);
+    let packets = text.lines().filter_map(|line| line.trim_end_matches(',').split_once(','));
+    packets.map(|(size, at)| (at.parse().unwrap(), size.parse().unwrap())).collect()
+}
+
 /// How many frames can be decoded, and how long they last by their timestamps, in milliseconds.
 pub fn decoded(path: &Path) -> (usize, i64) {
     let text = judge("ffprobe", path, &["-select_streams", "v", "-show_entries", "frame=pts_time,pkt_duration_time", "-of", "csv=p=0"]);

@@ -2,7 +2,7 @@
 
 use media_domain::{Kind, work::Group};
 
-use crate::bench::{Bench, decoded, ffprobe, keyframes_ms, moving, value};
+use crate::bench::{Bench, decoded, ffprobe, keyframes_ms, moving, samples, value};
 
 const BOTH: &[&str] = &["h264-720p", "h264-360p", "aac-128k"];
 
@@ -68,6 +68,11 @@ fn the_fragment_index_names_the_bytes_of_each_fragment() {
         }
         assert_eq!(at, bytes.len() as u64);
         assert_eq!(made.fragments.len(), 3);
+        let samples = samples(path);
+        for fragment in &made.fragments {
+            let first = samples.iter().filter(|(at, _)| *at >= fragment.offset).min().unwrap();
+            assert_eq!(first.0 + first.1, fragment.offset + u64::from(fragment.keyframe_bytes), "{fragment:?}");
+        }
         assert!(made.fragments[..2].iter().all(|fragment| fragment.duration_us.abs_diff(6_000_000) < 30_000), "{:?}", made.fragments);
     }
     assert!(ran.done.outputs[0].fragments.iter().all(|fragment| fragment.keyframe));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
+    types::{CorsConfiguration, CorsRule},
 };
 use media_devstack::{Isolated, S3Identity};
 
@@ -56,5 +57,17 @@ impl Bucket {
     pub async fn bytes(&self, key: &str) -> Vec<u8> {
         let answer = self.client.get_object().bucket(&self.name).key(key).send().await.unwrap();
         answer.body.collect().await.unwrap().to_vec()
+    }
+
+    pub async fn put(&self, key: &str, mime: &str, bytes: Vec<u8>) {
+        let request = self.client.put_object().bucket(&self.name).key(key).content_type(mime);
+        request.body(bytes.into()).send().await.unwrap();
+    }
+
+    /// Lets pages of any origin read objects, as an operator does for players that are redirected here.
+    pub async fn open_to_pages(&self) {
+        let rule = CorsRule::builder().allowed_origins("*").allowed_methods("GET").allowed_headers("Range").build().unwrap();
+        let rules = CorsConfiguration::builder().cors_rules(rule).build().unwrap();
+        self.client.put_bucket_cors().bucket(&self.name).cors_configuration(rules).send().await.unwrap();
     }
 }
