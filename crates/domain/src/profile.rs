@@ -163,9 +163,9 @@ mod tests {
     fn the_built_in_profiles_can_be_read() {
         let profiles = Profiles::built_in().unwrap();
         let names: Vec<_> = profiles.of_kind(Kind::Video).iter().map(|p| p.name.to_string()).collect();
-        assert_eq!(names, ["speech", "poster", "h264-720p", "h264-360p", "aac-128k"]);
-        assert_eq!(profiles.of_kind(Kind::AiImage).len(), 3);
-        assert!(profiles.of_kind(Kind::Document).is_empty());
+        assert_eq!(names, ["speech", "poster", "vtt", "h264-720p", "h264-360p", "aac-128k"]);
+        assert_eq!(profiles.of_kind(Kind::AiImage).len(), 10);
+        assert_eq!(profiles.of_kind(Kind::Document).len(), 2);
     }
 
     #[test]

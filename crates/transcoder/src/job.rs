@@ -323,6 +323,8 @@ fn refusal(failure: ChildFailure) -> JobError {
             match kind {
                 FailureKind::Unsupported => permanent(Reason::Unsupported, "the file's type, codec or shape is not processed"),
                 FailureKind::Corrupt => permanent(Reason::Corrupt, "the file holds less than it promises, or cannot be read"),
+                FailureKind::Encrypted => permanent(Reason::Unsupported, "the file is encrypted: it cannot be read without a password"),
+                FailureKind::BadLine(line) => permanent(Reason::Corrupt, &format!("line {line}")),
                 FailureKind::TooLarge => permanent(Reason::PixelsExceedLimit, "the picture has more pixels than the limit"),
                 // The kernel's kill for want of memory looks like anybody's: only one that comes every time is the file's fault.
                 FailureKind::LimitHit => JobError::Failed { reason: Reason::LimitHit, source: failure.into() },
