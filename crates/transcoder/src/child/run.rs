@@ -60,7 +60,7 @@ fn work(context: &Context) -> Result<Counts, Failed> {
     graphs::run(context)
 }
 
-/// Pictures need no plugin. ORC they share with GStreamer.
+/// Pictures, pages and subtitle files need no plugin. ORC they share with GStreamer.
 fn has_tracks(group: Group, kind: Kind) -> bool {
-    !(group == Group::Stills || group == Group::Probe && kind.pipeline() == Kind::Image)
+    group == Group::Animation || matches!(kind.pipeline(), Kind::Video | Kind::Audio)
 }

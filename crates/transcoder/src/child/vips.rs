@@ -14,7 +14,6 @@ use std::ffi::{CStr, c_int};
 
 use libvips::bindings;
 
-pub use decode::Frames;
 pub use look::look;
 pub use picture::Picture;
 

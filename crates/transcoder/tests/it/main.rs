@@ -10,3 +10,4 @@ mod endings;
 mod ladder;
 mod pictures;
 mod sound;
+mod stills;

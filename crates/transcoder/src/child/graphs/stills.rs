@@ -8,7 +8,7 @@ use media_domain::{Kind, MediaInfo, info::PictureInfo, limits, profile::Recipe};
 use super::super::{
     context::Context,
     failed::Failed,
-    vips::{self, Frames, Picture},
+    vips::{self, Picture},
 };
 use crate::protocol::{Counts, FailureCode, Output, OutputCounts};
 
@@ -67,7 +67,7 @@ pub fn decode(context: &Context, width: u32) -> Result<Picture<'static>, Failed>
         return Err(Failed::new(FailureCode::TooLarge, format!("{pixels} pixels, and the limit is {limit}")));
     }
     picture.within_limits().map_err(|detail| Failed::new(FailureCode::TooLarge, detail))?;
-    header.decode(&bytes, width, Frames::All)
+    header.thumbnail(&bytes, width)
 }
 
 /// WebP shows all frames, the others the first.

@@ -15,35 +15,29 @@ const HEIGHT_MAX: u32 = 16_383;
 /// What stays with the pixels of an animation. All other fields may come out of the file, and go.
 const FIELDS_KEPT: &[&CStr] = &[c"n-pages", c"page-height", c"delay", c"loop"];
 
-/// What is decoded of an animation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frames {
-    First,
-    All,
-}
-
 impl Picture<'_> {
-    /// Decodes an encoded picture to at most `width`: its first frame. All pixels are then in memory. `self` is its header.
+    /// Decodes an encoded picture to at most `width`, an animation whole. All pixels are then in memory. `self` is its header.
     ///
     /// # Errors
     /// [`Failed`] where the picture is damaged or ends too early.
     pub fn thumbnail(&self, bytes: &[u8], width: u32) -> Result<Picture<'static>, Failed> {
-        self.decode(bytes, width, Frames::First)
+        self.decode(bytes, width, bindings::VipsSize_VIPS_SIZE_DOWN)
     }
 
-    /// Decodes an encoded picture to at most `width`. All pixels are then in memory. `self` is its header.
+    /// Draws the first page of a document at this width, or lower where it would be too high. `self` is its header.
     ///
     /// # Errors
-    /// [`Failed`] where the picture is damaged or ends too early.
-    pub fn decode(&self, bytes: &[u8], width: u32, frames: Frames) -> Result<Picture<'static>, Failed> {
+    /// [`Failed`] where the page is damaged.
+    pub fn page(&self, bytes: &[u8], width: u32) -> Result<Picture<'static>, Failed> {
+        self.decode(bytes, width, bindings::VipsSize_VIPS_SIZE_BOTH)
+    }
+
+    fn decode(&self, bytes: &[u8], width: u32, size: bindings::VipsSize) -> Result<Picture<'static>, Failed> {
         let mut image = ptr::null_mut();
         // Of a picture without a profile the conversion would shift colours: it takes them through Lab of another white.
         let (profile, srgb) =
-            if self.has(c"icc-profile-data") { (c"export-profile".as_ptr(), c"srgb".as_ptr()) } else { (ptr::null(), ptr::null()) };
-        let options = match frames {
-            Frames::All if self.frames() > 1 => c"[fail_on=truncated,n=-1]",
-            _ => c"[fail_on=truncated]",
-        };
+            if self.has_profile() { (c"export-profile".as_ptr(), c"srgb".as_ptr()) } else { (ptr::null(), ptr::null()) };
+        let options = if self.frames() > 1 { c"[fail_on=truncated,n=-1]" } else { c"[fail_on=truncated]" };
         // SAFETY: libvips reads `bytes` for as long as the lazy image lives, which ends in this function; options come in
         // pairs of the types that the properties have, and end in NULL, perhaps at the profile's name.
         let lazy = unsafe {
@@ -55,7 +49,7 @@ impl Picture<'_> {
                 c"height".as_ptr(),
                 to_int(HEIGHT_MAX)?,
                 c"size".as_ptr(),
-                bindings::VipsSize_VIPS_SIZE_DOWN,
+                size,
                 // The property of that name is not handed on to the loader by 8.14.
                 c"option-string".as_ptr(),
                 options.as_ptr(),
@@ -109,18 +103,20 @@ impl Picture<'_> {
         Ok(first)
     }
 
-    /// Laid on white where it is transparent.
+    /// The first frame, laid on white where it is transparent.
     ///
     /// # Errors
     /// [`Failed`] where libvips cannot.
     pub fn on_white(&self) -> Result<Picture<'static>, Failed> {
+        let first = self.first_frame()?;
+        if !first.has_alpha() {
+            return Ok(first);
+        }
         let mut image = ptr::null_mut();
-        // SAFETY: the image is alive; the array is copied by libvips, and freed here once. Of a picture without alpha the call
-        // makes a copy.
+        // SAFETY: the image is alive; the array is copied by libvips, and freed here once; the option list ends in NULL.
         let lazy = unsafe {
             let white = bindings::vips_array_double_new([255.0f64; 3].as_ptr(), 3);
-            let failed =
-                bindings::vips_flatten(self.as_ptr(), &mut image, c"background".as_ptr(), white, ptr::null::<c_void>());
+            let failed = bindings::vips_flatten(first.as_ptr(), &mut image, c"background".as_ptr(), white, ptr::null::<c_void>());
             bindings::vips_area_unref(white.cast());
             Picture::own(if failed == 0 { image } else { ptr::null_mut() }, Failed::internal)?
         };
@@ -146,9 +142,21 @@ impl Picture<'_> {
     }
 
     /// Whether its pixels have a fourth number.
-    pub fn has_alpha(&self) -> bool {
+    fn has_alpha(&self) -> bool {
         // SAFETY: the image is alive.
         unsafe { bindings::vips_image_hasalpha(self.as_ptr()) != 0 }
+    }
+
+    /// Whether it carries a profile that fits its pixels. One of ink in a picture of light is passed over.
+    fn has_profile(&self) -> bool {
+        let (mut bytes, mut length) = (ptr::null(), 0);
+        let name = c"icc-profile-data";
+        // SAFETY: the image is alive, and owns the bytes, which are only looked at here.
+        self.has(name)
+            && unsafe {
+                bindings::vips_image_get_blob(self.as_ptr(), name.as_ptr(), &mut bytes, &mut length) == 0
+                    && bindings::vips_icc_is_compatible_profile(self.as_ptr(), bytes, length) != 0
+            }
     }
 
     /// Gray becomes three bands, and more than 8 bits become 8.

@@ -41,7 +41,9 @@ impl<'a> Picture<'a> {
         // SAFETY: libvips reads `bytes` for as long as the image lives; `'a` keeps them. The option list ends in NULL.
         let image =
             unsafe { bindings::vips_image_new_from_buffer(bytes.as_ptr().cast(), bytes.len() as u64, c"".as_ptr(), ptr::null::<c_void>()) };
-        Ok(Self { loader: Some(loader), ..Self::own(image, Failed::corrupt)? })
+        let mut picture = Self::own(image, Failed::corrupt)?;
+        picture.loader = Some(loader);
+        Ok(picture)
     }
 
     /// Reads the header of an encoded picture of this type.
