@@ -81,6 +81,23 @@ pub fn plan(kind: Kind, info: &MediaInfo, profiles: &Profiles, asked: Option<&[P
     Ok(plan)
 }
 
+/// What follows a scan without a look into the file, or `None` where the file is looked into: a subtitle is nothing but its
+/// text, and of an office file nothing can be drawn.
+pub fn after_scan(kind: Kind, mime: &str, profiles: &Profiles) -> Option<Plan> {
+    let names = || profiles.of_kind(kind).into_iter().filter(|profile| !profile.on_request).map(|profile| profile.name.clone());
+    match kind.pipeline() {
+        Kind::Subtitle => {
+            let jobs = names().map(|profile| PlannedJob { profile, required: false }).collect();
+            Some(Plan { groups: vec![PlannedGroup { group: Group::Subtitles, jobs }], skipped: Vec::new() })
+        }
+        Kind::Document if mime != "application/pdf" => {
+            let skipped = names().map(|name| (name, "files of this type have no preview")).collect();
+            Some(Plan { groups: Vec::new(), skipped })
+        }
+        _ => None,
+    }
+}
+
 fn check(kind: Kind, info: &MediaInfo) -> Result<(), Refused> {
     let missing = |what: &str| Refused::new(Reason::Unsupported, format!("the file has no {what}"));
     match kind.pipeline() {
@@ -254,6 +271,18 @@ mod tests {
         assert!(refused(animation(1000, 51)).detail.contains("51 frames"));
         assert!(refused(animation(1, 5001)).detail.contains("5001 frames"));
         assert!(!made(Kind::Image, &animation(1000, 50)).is_empty());
+    }
+
+    #[test]
+    fn after_a_scan_a_subtitle_is_planned_an_office_file_skipped_and_all_else_looked_into() {
+        let profiles = Profiles::built_in().unwrap();
+        let subtitle = after_scan(Kind::Subtitle, "text/vtt", &profiles).unwrap();
+        assert_eq!(subtitle.groups.iter().map(|planned| (planned.group, planned.jobs.len())).collect::<Vec<_>>(), [(Group::Subtitles, 1)]);
+        let office = after_scan(Kind::Document, "application/msword", &profiles).unwrap();
+        assert!(office.groups.is_empty());
+        assert_eq!(office.skipped.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["webp-1280", "webp-640"]);
+        assert_eq!(after_scan(Kind::Document, "application/pdf", &profiles), None);
+        assert_eq!(after_scan(Kind::Image, "image/png", &profiles), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use media_blobs::{BlobError, Blobs, PartSize, PartWriter, SentUpload, UploadHand
 use media_domain::{
     BlobName, MediaInfo, Profiles, Reason, VariantId,
     event::{Event, VariantCreated},
+    info::Look,
     plan::{Plan, plan},
     profile::{ProfileName, Recipe},
     work::{Group, Queue},
@@ -27,6 +28,7 @@ use media_worker::{JobError, Progress, Work};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    imported::{self, Imported, TrackToBe},
     parent::{BoxError, ChildFailure, FailureKind, Made, OutputWriter, RangeReader, run_child},
     protocol::{ChildJob, Limits, Output},
 };
@@ -45,7 +47,7 @@ pub struct Transcoder {
 /// What an attempt came to.
 pub enum Outcome {
     Probed { info: MediaInfo, plan: Plan, priority: i16 },
-    Made { variants: Vec<Variant>, priority: i16 },
+    Made { variants: Vec<Variant>, tracks: Vec<Imported>, look: Option<Look>, priority: i16 },
 }
 
 impl Work for Transcoder {
@@ -61,7 +63,15 @@ impl Work for Transcoder {
     async fn commit(&self, tx: &mut TenantTx, lease: &Lease, done: &Outcome) -> Result<(), StorageError> {
         match done {
             Outcome::Probed { info, plan, priority } => commit_probe(tx, lease, info, plan, *priority).await,
-            Outcome::Made { variants, priority } => commit_variants(tx, lease, variants, *priority).await,
+            Outcome::Made { variants, tracks, look, priority } => {
+                for track in tracks {
+                    imported::commit(tx, lease, track).await?;
+                }
+                if let Some(look) = look {
+                    tx.assets().set_look(lease.asset, look).await?;
+                }
+                commit_variants(tx, lease, variants, *priority).await
+            }
         }
     }
 }
@@ -82,6 +92,8 @@ struct Wanted {
     output: Output,
     blob: BlobName,
     generation: u32,
+    /// Where it becomes a caption track and no variant.
+    track: Option<TrackToBe>,
 }
 
 impl Transcoder {
@@ -95,8 +107,13 @@ impl Transcoder {
             let (found, track) =
                 self.profiles.find_with_track(asset.kind, profile.as_str()).ok_or_else(|| UnknownProfile(profile.clone()))?;
             let generation = existing.iter().find(|variant| variant.profile == profile).map_or(0, |variant| variant.generation + 1);
-            let blob = self.blobs.in_bucket(&keys::variant(lease.tenant, lease.asset, &profile, generation));
-            wanted.push(Wanted { output: Output { profile, make: found.make.clone(), track }, blob, generation });
+            let output = Output { profile, make: found.make.clone(), track };
+            let track = TrackToBe::of(&asset, &output);
+            let key = match &track {
+                Some(track) => keys::caption(lease.tenant, lease.asset, &track.language, track.id),
+                None => keys::variant(lease.tenant, lease.asset, &output.profile, generation),
+            };
+            wanted.push(Wanted { output, blob: self.blobs.in_bucket(&key), generation, track });
         }
         Ok((asset, wanted))
     }
@@ -144,8 +161,16 @@ impl Transcoder {
         };
         let done = run_child(&self.program, &job, &source, &mut uploads, report, stop).await.map_err(refusal)?;
         self.complete(lease, uploads).await?;
-        let variants = wanted.into_iter().zip(done.outputs).map(|(wanted, made)| describe(asset, wanted, made, &done.info)).collect();
-        Ok(Outcome::Made { variants, priority: asset.priority })
+        let (mut variants, mut tracks) = (Vec::new(), Vec::new());
+        for (wanted, made) in wanted.into_iter().zip(done.outputs) {
+            match wanted.track {
+                Some(track) => tracks.push(Imported { track, profile: made.profile, blob: wanted.blob, bytes: made.bytes, cues: made.frames }),
+                None => variants.push(describe(asset, wanted, made, &done.info)),
+            }
+        }
+        // Only what is well-formed: the child is not trusted.
+        let look = done.info.look.filter(Look::is_well_formed);
+        Ok(Outcome::Made { variants, tracks, look, priority: asset.priority })
     }
 
     fn child_job(&self, asset: &Asset, group: Group, outputs: Vec<Output>) -> ChildJob {
@@ -196,16 +221,7 @@ impl Transcoder {
 
 async fn commit_probe(tx: &mut TenantTx, lease: &Lease, info: &MediaInfo, plan: &Plan, priority: i16) -> Result<(), StorageError> {
     tx.assets().set_probed(lease.asset, info).await?;
-    for (profile, why) in &plan.skipped {
-        tx.transcode_jobs().skip(lease.asset, profile, why).await?;
-    }
-    for planned in &plan.groups {
-        let Some(work) = tx.work().plan(lease.asset, planned.group, priority).await? else { continue };
-        for job in &planned.jobs {
-            tx.transcode_jobs().plan(lease.asset, work, &job.profile, job.required).await?;
-        }
-    }
-    tx.ready_if_complete(lease.asset).await.map(|_ready| ())
+    tx.carry_out(lease.asset, plan, priority).await
 }
 
 async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant], priority: i16) -> Result<(), StorageError> {

@@ -7,6 +7,7 @@ pub mod poster;
 pub mod probe;
 pub mod speech;
 pub mod stills;
+pub mod subtitles;
 
 use media_domain::{Kind, work::Group};
 
@@ -27,6 +28,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
         (Group::Ladder, _) => ladder::run(context),
         (Group::Audio, _) => audio::run(context),
         (Group::Stills, _) => stills::run(context),
+        (Group::Subtitles, _) => subtitles::run(context),
         (Group::Pages, _) => pages::run(context),
         (group, kind) => Err(Failed::internal(format!("no graph makes {group} of {kind}"))),
     }
