@@ -1,5 +1,6 @@
 //! A graph a group: what is decoded once, and what is made of it.
 
+pub mod animation;
 pub mod audio;
 pub mod ladder;
 pub mod pages;
@@ -28,6 +29,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
         (Group::Ladder, _) => ladder::run(context),
         (Group::Audio, _) => audio::run(context),
         (Group::Stills, _) => stills::run(context),
+        (Group::Animation, _) => animation::run(context),
         (Group::Subtitles, _) => subtitles::run(context),
         (Group::Pages, _) => pages::run(context),
         (group, kind) => Err(Failed::internal(format!("no graph makes {group} of {kind}"))),

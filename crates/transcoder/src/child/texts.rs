@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use gstreamer as gst;
-use media_captions::{BYTES_MAX, Cue, parse_vtt};
+use media_captions::{BYTES_MAX, Cue, parse_srt, parse_vtt};
 
 use super::failed::Failed;
 use crate::protocol::FailureCode;
@@ -11,7 +11,7 @@ use crate::protocol::FailureCode;
 /// How the samples of a track are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextForm {
-    /// Words and nothing else.
+    /// Words, perhaps in tags as SRT has them.
     Plain,
     /// Words in tags of angle brackets, with their entities, as Pango and WebVTT have them.
     Marked,
@@ -50,12 +50,12 @@ impl TextForm {
         }
     }
 
-    /// The words of one sample as a WebVTT cue's text.
+    /// The words of one sample as the text of a cue: in SRT of [`TextForm::Plain`], otherwise in WebVTT. An arrow would be read as
+    /// a time.
     fn cue_text(self, sample: &str) -> String {
         let text = match self {
-            TextForm::Marked => sample.replace("-->", "--&gt;"),
             TextForm::Ass => escaped(&ass_words(sample)),
-            _ => escaped(sample),
+            _ => sample.replace("-->", "--&gt;"),
         };
         // A blank line would end the cue.
         text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
@@ -93,8 +93,9 @@ fn ass_words(sample: &str) -> String {
 }
 
 /// A track as it is gathered, in the order of its samples.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Script {
+    form: TextForm,
     cues: Vec<Sample>,
     bytes: usize,
 }
@@ -111,12 +112,16 @@ struct Sample {
 const SHOWN_MS: u64 = 5_000;
 
 impl Script {
+    pub fn new(form: TextForm) -> Self {
+        Self { form, cues: Vec::new(), bytes: 0 }
+    }
+
     /// Takes one sample.
     ///
     /// # Errors
     /// [`Failed`] where there is more text than captions may have.
-    pub fn add(&mut self, form: TextForm, bytes: &[u8], start_ms: u64, end_ms: Option<u64>) -> Result<(), Failed> {
-        let text = form.cue_text(String::from_utf8_lossy(bytes).trim_matches('\0'));
+    pub fn add(&mut self, bytes: &[u8], start_ms: u64, end_ms: Option<u64>) -> Result<(), Failed> {
+        let text = self.form.cue_text(String::from_utf8_lossy(bytes).trim_matches('\0'));
         self.bytes += text.len() + 64;
         if self.bytes > BYTES_MAX {
             return Err(Failed::new(FailureCode::LimitHit, format!("more than {BYTES_MAX} bytes of text")));
@@ -132,14 +137,16 @@ impl Script {
     /// # Errors
     /// [`Failed`] where there are more than captions may have.
     pub fn cues(&self) -> Result<Vec<Cue>, Failed> {
-        let mut file = String::from("WEBVTT\n");
+        let is_srt = self.form == TextForm::Plain;
+        let mut file = String::from(if is_srt { "" } else { "WEBVTT\n" });
         for (index, cue) in self.cues.iter().enumerate() {
             let next = self.cues.get(index + 1).map(|next| next.start_ms).filter(|next| *next > cue.start_ms);
             let end_ms = cue.end_ms.or(next).unwrap_or(cue.start_ms + SHOWN_MS);
             let (start, end) = (time(cue.start_ms), time(end_ms));
             write!(file, "\n{start} --> {end}\n{}\n", cue.text).map_err(|error| Failed::internal(error.to_string()))?;
         }
-        let parsed = parse_vtt(file.as_bytes()).map_err(|error| Failed::new(FailureCode::LimitHit, error.to_string()))?;
+        let parsed = if is_srt { parse_srt(file.as_bytes()) } else { parse_vtt(file.as_bytes()) };
+        let parsed = parsed.map_err(|error| Failed::new(FailureCode::LimitHit, error.to_string()))?;
         Ok(parsed.cues)
     }
 }
@@ -153,14 +160,14 @@ mod tests {
     use super::*;
 
     fn words(form: TextForm, sample: &str) -> Vec<String> {
-        let mut script = Script::default();
-        script.add(form, sample.as_bytes(), 1000, Some(2000)).unwrap();
+        let mut script = Script::new(form);
+        script.add(sample.as_bytes(), 1000, Some(2000)).unwrap();
         script.cues().unwrap().iter().map(|cue| cue.text().to_owned()).collect()
     }
 
     #[test]
     fn words_survive_and_markup_does_not() {
-        assert_eq!(words(TextForm::Plain, "a < b & c --> d\n\nend"), ["a < b & c --> d\nend"]);
+        assert_eq!(words(TextForm::Plain, "a < b & <i>c</i> --> d\n\nend"), ["a < b & c --> d\nend"]);
         assert_eq!(words(TextForm::Marked, "<i>Tom &amp; <b>Jerry</b></i> &lt;3"), ["Tom & Jerry <3"]);
         assert_eq!(words(TextForm::Ass, r"0,0,Default,,0,0,0,,{\an8\i1}Up, there{\i0}\Nand {\p1}m 0 0 l 9 9{\p0}down"), ["Up, there\nand down"]);
         assert_eq!(words(TextForm::Ass, "0,0,Default,,0,0,0,,{open"), ["{open"]);
@@ -169,9 +176,9 @@ mod tests {
 
     #[test]
     fn a_cue_without_an_end_is_shown_until_the_next() {
-        let mut script = Script::default();
-        script.add(TextForm::Plain, b"one", 1000, None).unwrap();
-        script.add(TextForm::Plain, b"two", 3000, None).unwrap();
+        let mut script = Script::new(TextForm::Plain);
+        script.add(b"one", 1000, None).unwrap();
+        script.add(b"two", 3000, None).unwrap();
         let times: Vec<_> = script.cues().unwrap().iter().map(|cue| (cue.start_ms(), cue.end_ms())).collect();
         assert_eq!(times, [(1000, 3000), (3000, 8000)]);
     }

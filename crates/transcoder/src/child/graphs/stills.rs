@@ -75,7 +75,7 @@ fn encode(output: &Output, picture: &Picture<'_>, first: &Picture<'_>) -> Result
     Ok(match output.make {
         Recipe::Webp { quality, .. } => (picture.webp(quality)?, picture.frames()),
         Recipe::Avif { quality, .. } => (first.avif(quality)?, 1),
-        Recipe::Jpeg { quality, .. } => (first.on_white()?.jpeg(quality)?, 1),
+        Recipe::Jpeg { quality, .. } => (first.first_frame()?.on_white()?.jpeg(quality)?, 1),
         _ => return Err(Failed::internal(format!("{} is made by another graph", output.profile))),
     })
 }

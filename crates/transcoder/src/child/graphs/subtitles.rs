@@ -74,7 +74,7 @@ fn send(context: &Context, output: u8, cues: &[Cue]) -> Result<OutputCounts, Fai
 fn container(context: &Context) -> Result<Counts, Failed> {
     let pipeline = pipeline::keep(gst::Pipeline::new());
     let (ending, over) = Ending::channel();
-    let scripts: Arc<Vec<Mutex<Script>>> = Arc::new(context.job.outputs.iter().map(|_| Mutex::default()).collect());
+    let scripts: Arc<Vec<Mutex<Option<Script>>>> = Arc::new(context.job.outputs.iter().map(|_| Mutex::default()).collect());
     let reading = Reading {
         pipeline: pipeline.downgrade(),
         context: context.clone(),
@@ -87,7 +87,8 @@ fn container(context: &Context) -> Result<Counts, Failed> {
     pipeline::play(&pipeline, context, &ending, &over)?;
     let mut outputs = Vec::new();
     for ((output, _), script) in context.outputs().zip(scripts.iter()) {
-        let cues = script.lock().unwrap_or_else(PoisonError::into_inner).cues()?;
+        let script = script.lock().unwrap_or_else(PoisonError::into_inner);
+        let cues = script.as_ref().map(Script::cues).transpose()?.unwrap_or_default();
         outputs.push(send(context, output, &cues)?);
     }
     Ok(Counts { outputs, ..Counts::default() })
@@ -101,7 +102,7 @@ struct Reading {
     seen: AtomicU32,
     /// Outputs whose track has not ended.
     open: Arc<AtomicUsize>,
-    scripts: Arc<Vec<Mutex<Script>>>,
+    scripts: Arc<Vec<Mutex<Option<Script>>>>,
 }
 
 impl Reading {
@@ -111,7 +112,8 @@ impl Reading {
             let (Some(script), Ok(map)) = (scripts.get(index), buffer.map_readable()) else { return };
             let Some(start) = tally::running_time(pad, buffer) else { return };
             let end = buffer.duration().filter(|duration| !duration.is_zero()).map(|duration| (start + duration).mseconds());
-            let added = script.lock().unwrap_or_else(PoisonError::into_inner).add(form, map.as_slice(), start.mseconds(), end);
+            let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
+            let added = script.get_or_insert_with(|| Script::new(form)).add(map.as_slice(), start.mseconds(), end);
             added.unwrap_or_else(|failed| ending.failed(failed));
         });
         let (open, ending) = (self.open.clone(), self.ending.clone());

@@ -103,24 +103,23 @@ impl Picture<'_> {
         Ok(first)
     }
 
-    /// The first frame, laid on white where it is transparent.
+    /// Laid on white where it is transparent: all frames.
     ///
     /// # Errors
     /// [`Failed`] where libvips cannot.
-    pub fn on_white(&self) -> Result<Picture<'static>, Failed> {
-        let first = self.first_frame()?;
-        if !first.has_alpha() {
-            return Ok(first);
+    pub fn on_white(self) -> Result<Self, Failed> {
+        if !self.has_alpha() {
+            return Ok(self);
         }
         let mut image = ptr::null_mut();
-        // SAFETY: the image is alive; the array is copied by libvips, and freed here once; the option list ends in NULL.
-        let lazy = unsafe {
+        // SAFETY: the image is alive, and the new one keeps what it needs of it; the array is copied by libvips, and freed here
+        // once; the option list ends in NULL.
+        unsafe {
             let white = bindings::vips_array_double_new([255.0f64; 3].as_ptr(), 3);
-            let failed = bindings::vips_flatten(first.as_ptr(), &mut image, c"background".as_ptr(), white, ptr::null::<c_void>());
+            let failed = bindings::vips_flatten(self.as_ptr(), &mut image, c"background".as_ptr(), white, ptr::null::<c_void>());
             bindings::vips_area_unref(white.cast());
-            Picture::own(if failed == 0 { image } else { ptr::null_mut() }, Failed::internal)?
-        };
-        lazy.decoded(Failed::internal)
+            Self::own(if failed == 0 { image } else { ptr::null_mut() }, Failed::internal)
+        }
     }
 
     /// Rows of RGB or RGBA, without gaps, all frames below each other.

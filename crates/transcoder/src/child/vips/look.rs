@@ -17,7 +17,7 @@ const DOWN: u32 = 3;
 /// # Errors
 /// [`Failed`] where libvips cannot.
 pub fn look(picture: &Picture<'_>) -> Result<Look, Failed> {
-    let small = picture.on_white()?.smaller(WIDTH)?;
+    let small = picture.first_frame()?.on_white()?.smaller(WIDTH)?;
     let (width, height) = small.size();
     let rgb = small.pixels()?;
     let rgba: Vec<u8> = rgb.chunks_exact(3).flat_map(|pixel| [pixel[0], pixel[1], pixel[2], 255]).collect();
