@@ -244,7 +244,10 @@ mod tests {
         let still = |width| MediaInfo { picture: Some(PictureInfo { width, height: 80, frames: 1 }), ..MediaInfo::default() };
         assert_eq!(made(Kind::Image, &still(100)), ["jpeg-1280", "webp-320!", "avif-320"]);
         assert_eq!(made(Kind::Image, &still(640)), ["jpeg-1280", "webp-640", "avif-640", "webp-320!", "avif-320"]);
-        assert_eq!(made(Kind::Image, &still(641)), ["webp-1280", "avif-1280", "jpeg-1280", "webp-640", "avif-640", "webp-320!", "avif-320"]);
+        assert_eq!(
+            made(Kind::Image, &still(641)),
+            ["webp-1280", "avif-1280", "jpeg-1280", "webp-640", "avif-640", "webp-320!", "avif-320"]
+        );
     }
 
     #[test]
@@ -259,7 +262,8 @@ mod tests {
         let text = |codec: &str, is_bitmap| TextInfo { codec: codec.into(), is_bitmap, ..TextInfo::default() };
         let info = MediaInfo { texts: vec![text("subrip", false), text("pgs", true), text("webvtt", false)], ..video(640, 360, false) };
         let plan = plan(Kind::Video, &info, &Profiles::built_in().unwrap(), None).unwrap();
-        let jobs: Vec<_> = plan.groups.iter().flat_map(|g| &g.jobs).map(|job| job.profile.as_str()).filter(|name| name.starts_with("vtt")).collect();
+        let jobs: Vec<_> =
+            plan.groups.iter().flat_map(|g| &g.jobs).map(|job| job.profile.as_str()).filter(|name| name.starts_with("vtt")).collect();
         assert_eq!(jobs, ["vtt", "vtt-t3"]);
         assert!(plan.skipped.iter().any(|(name, why)| name.as_str() == "vtt-t2" && why.contains("pictures")), "{:?}", plan.skipped);
     }
@@ -308,7 +312,8 @@ mod tests {
         let plan = plan(Kind::Video, &video(1280, 720, true), &Profiles::built_in().unwrap(), Some(&asked)).unwrap();
         let made: Vec<_> = plan.groups.iter().flat_map(|group| &group.jobs).map(|job| job.profile.as_str()).collect();
         assert_eq!(made, ["poster", "h264-720p", "h264-360p", "aac-128k"]);
-        let skipped: Vec<_> = plan.skipped.iter().filter(|(_, why)| *why == "it was not asked for").map(|(name, _)| name.as_str()).collect();
+        let skipped: Vec<_> =
+            plan.skipped.iter().filter(|(_, why)| *why == "it was not asked for").map(|(name, _)| name.as_str()).collect();
         assert_eq!(skipped, ["speech"]);
     }
 

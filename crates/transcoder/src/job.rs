@@ -164,7 +164,9 @@ impl Transcoder {
         let (mut variants, mut tracks) = (Vec::new(), Vec::new());
         for (wanted, made) in wanted.into_iter().zip(done.outputs) {
             match wanted.track {
-                Some(track) => tracks.push(Imported { track, profile: made.profile, blob: wanted.blob, bytes: made.bytes, cues: made.frames }),
+                Some(track) => {
+                    tracks.push(Imported { track, profile: made.profile, blob: wanted.blob, bytes: made.bytes, cues: made.frames })
+                }
                 None => variants.push(describe(asset, wanted, made, &done.info)),
             }
         }

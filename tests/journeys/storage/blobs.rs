@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use media_domain::{BlobName, CaptionTrackId, Kind, TenantId, provenance::Provenance};
-use media_storage::{StorageError, caption_tracks::{CaptionOrigin, NewCaptionTrack}};
+use media_storage::{
+    StorageError,
+    caption_tracks::{CaptionOrigin, NewCaptionTrack},
+};
 use time::OffsetDateTime;
 
 use super::place::{Place, blob, profile, tenant, variant};

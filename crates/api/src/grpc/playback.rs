@@ -56,7 +56,7 @@ impl Playback {
         let token = PlaybackToken { tenant: asset.tenant, asset: id, epoch: asset.playback_epoch, expires_at };
         let links = Links::new(&self.0.public_url, &token.seal(&self.0.keys));
         let mut images: Vec<&Variant> =
-            variants.iter().filter(|variant| asset.kind.pipeline() == Kind::Image && is_image(variant)).collect();
+            variants.iter().filter(|variant| matches!(asset.kind.pipeline(), Kind::Image | Kind::Document) && is_image(variant)).collect();
         images.sort_by_key(|variant| variant.width);
         Ok(v1::Playback {
             asset_id: id.to_string(),

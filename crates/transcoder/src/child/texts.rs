@@ -83,7 +83,8 @@ fn ass_words(sample: &str) -> String {
             words.push_str(before);
         }
         for tag in command.split('\\') {
-            if let Some(scale) = tag.strip_prefix('p').filter(|scale| !scale.is_empty() && scale.bytes().all(|byte| byte.is_ascii_digit())) {
+            if let Some(scale) = tag.strip_prefix('p').filter(|scale| !scale.is_empty() && scale.bytes().all(|byte| byte.is_ascii_digit()))
+            {
                 draws = scale.bytes().any(|digit| digit != b'0');
             }
         }
@@ -169,7 +170,10 @@ mod tests {
     fn words_survive_and_markup_does_not() {
         assert_eq!(words(TextForm::Plain, "a < b & <i>c</i> --> d\n\nend"), ["a < b & c --> d\nend"]);
         assert_eq!(words(TextForm::Marked, "<i>Tom &amp; <b>Jerry</b></i> &lt;3"), ["Tom & Jerry <3"]);
-        assert_eq!(words(TextForm::Ass, r"0,0,Default,,0,0,0,,{\an8\i1}Up, there{\i0}\Nand {\p1}m 0 0 l 9 9{\p0}down"), ["Up, there\nand down"]);
+        assert_eq!(
+            words(TextForm::Ass, r"0,0,Default,,0,0,0,,{\an8\i1}Up, there{\i0}\Nand {\p1}m 0 0 l 9 9{\p0}down"),
+            ["Up, there\nand down"]
+        );
         assert_eq!(words(TextForm::Ass, "0,0,Default,,0,0,0,,{open"), ["{open"]);
         assert!(words(TextForm::Plain, " \n ").is_empty());
     }

@@ -19,7 +19,8 @@ fn normalised(bench: &Bench, path: &Path, mime: &str) -> Result<String, FailureK
     Ok(std::fs::read_to_string(&ran.files[0]).unwrap())
 }
 
-const ENGLISH: &str = "1\n00:00:00,500 --> 00:00:01,500\nHello <i>you</i> & me\n\n2\n00:00:02,000 --> 00:00:03,250\nSecond line\nand third\n";
+const ENGLISH: &str =
+    "1\n00:00:00,500 --> 00:00:01,500\nHello <i>you</i> & me\n\n2\n00:00:02,000 --> 00:00:03,250\nSecond line\nand third\n";
 const GERMAN: &str = "1\n00:00:01,000 --> 00:00:02,000\nGrüße\n";
 
 #[test]
@@ -29,7 +30,11 @@ fn a_subtitle_file_becomes_webvtt() {
     let text = normalised(&bench, &srt, "application/x-subrip").unwrap();
     let lines = "WEBVTT\n\n00:00:00.500 --> 00:00:01.500\nHello you &amp; me\n\n00:00:02.000 --> 00:00:03.250\nSecond line\nand third\n";
     assert_eq!(text, lines);
-    let vtt = write(&bench, "a.vtt", "\u{feff}WEBVTT\n\nNOTE no cue\n\n00:02.000 --> 00:03.000 align:left\nlater\n\n00:01.000 --> 00:02.000\nearlier\n".as_bytes());
+    let vtt = write(
+        &bench,
+        "a.vtt",
+        "\u{feff}WEBVTT\n\nNOTE no cue\n\n00:02.000 --> 00:03.000 align:left\nlater\n\n00:01.000 --> 00:02.000\nearlier\n".as_bytes(),
+    );
     assert_eq!(
         normalised(&bench, &vtt, "text/vtt").unwrap(),
         "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nearlier\n\n00:00:02.000 --> 00:00:03.000\nlater\n"
@@ -40,7 +45,12 @@ fn a_subtitle_file_becomes_webvtt() {
 fn a_file_that_would_lose_words_fails_with_its_line() {
     let bench = Bench::new();
     for (name, text, mime, line) in [
-        ("time.srt", "1\n00:00:01,000 --> 00:00:02,000\nfine\n\n2\n00:00:99,000 --> 00:01:40,000\nlost\n".as_bytes(), "application/x-subrip", 6),
+        (
+            "time.srt",
+            "1\n00:00:01,000 --> 00:00:02,000\nfine\n\n2\n00:00:99,000 --> 00:01:40,000\nlost\n".as_bytes(),
+            "application/x-subrip",
+            6,
+        ),
         ("latin.srt", b"1\n00:00:01,000 --> 00:00:02,000\nGr\xfc\xdfe\n", "application/x-subrip", 3),
         ("backwards.vtt", b"WEBVTT\n\n00:02.000 --> 00:01.000\nlost\n", "text/vtt", 3),
         ("none.vtt", b"NOT VTT\n", "text/vtt", 1),
@@ -86,7 +96,8 @@ fn the_text_tracks_of_each_container_come_out_with_their_languages_and_times() {
         let languages: Vec<_> = info.texts.iter().map(|text| text.language.as_deref()).collect();
         assert_eq!(languages, [Some("en"), Some("de")], "{name}: {:?}", info.texts);
         let texts: Vec<String> = ran.files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
-        let lines = "WEBVTT\n\n00:00:00.500 --> 00:00:01.500\nHello you &amp; me\n\n00:00:02.000 --> 00:00:03.250\nSecond line\nand third\n";
+        let lines =
+            "WEBVTT\n\n00:00:00.500 --> 00:00:01.500\nHello you &amp; me\n\n00:00:02.000 --> 00:00:03.250\nSecond line\nand third\n";
         assert_eq!(texts[0], lines, "{name}");
         assert_eq!(texts[1], "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nGrüße\n", "{name}");
         assert_eq!((ran.done.outputs[0].frames, ran.done.outputs[1].frames), (2, 1), "{name}");

@@ -51,10 +51,10 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     keep_delays(&encoded, delays.clone());
     outputs.watch_encoded(&encoded, 0);
 
-    let mut feed = Feed { rgb: animation.pixels()?, row: width as usize * 3, height: height as usize, delays, next: 0, time: gst::ClockTime::ZERO };
+    let mut feed =
+        Feed { rgb: animation.pixels()?, row: width as usize * 3, height: height as usize, delays, next: 0, time: gst::ClockTime::ZERO };
     drop(animation);
-    let source: gst_app::AppSrc =
-        element(&pipeline, "frames")?.downcast().map_err(|_| Failed::internal("a source that is no appsrc"))?;
+    let source: gst_app::AppSrc = element(&pipeline, "frames")?.downcast().map_err(|_| Failed::internal("a source that is no appsrc"))?;
     let on_wrong = ending.clone();
     source.set_callbacks(
         gst_app::AppSrcCallbacks::builder()

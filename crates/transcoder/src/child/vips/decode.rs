@@ -35,8 +35,7 @@ impl Picture<'_> {
     fn decode(&self, bytes: &[u8], width: u32, size: bindings::VipsSize) -> Result<Picture<'static>, Failed> {
         let mut image = ptr::null_mut();
         // Of a picture without a profile the conversion would shift colours: it takes them through Lab of another white.
-        let (profile, srgb) =
-            if self.has_profile() { (c"export-profile".as_ptr(), c"srgb".as_ptr()) } else { (ptr::null(), ptr::null()) };
+        let (profile, srgb) = if self.has_profile() { (c"export-profile".as_ptr(), c"srgb".as_ptr()) } else { (ptr::null(), ptr::null()) };
         let options = if self.frames() > 1 { c"[fail_on=truncated,n=-1]" } else { c"[fail_on=truncated]" };
         // SAFETY: libvips reads `bytes` for as long as the lazy image lives, which ends in this function; options come in
         // pairs of the types that the properties have, and end in NULL, perhaps at the profile's name.

@@ -74,7 +74,8 @@ impl<'a> Picture<'a> {
     /// Width and height of one frame as stored: before orientation.
     pub fn size(&self) -> (u32, u32) {
         // SAFETY: the image is alive.
-        let (width, height) = unsafe { (bindings::vips_image_get_width(self.as_ptr()), bindings::vips_image_get_page_height(self.as_ptr())) };
+        let (width, height) =
+            unsafe { (bindings::vips_image_get_width(self.as_ptr()), bindings::vips_image_get_page_height(self.as_ptr())) };
         (to_u32(width), to_u32(height))
     }
 

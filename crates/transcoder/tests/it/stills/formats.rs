@@ -6,9 +6,7 @@ use media_transcoder::parent::FailureKind;
 use super::judge::{CORNERS, EACH_FORMAT, assert_fields, four_fields, vips};
 use crate::bench::{Bench, ffprobe, job, value};
 
-const ALL: &[&str] = &[
-    "webp-320", "webp-640", "webp-1280", "webp-2048", "avif-320", "avif-640", "avif-1280", "avif-2048", "jpeg-1280",
-];
+const ALL: &[&str] = &["webp-320", "webp-640", "webp-1280", "webp-2048", "avif-320", "avif-640", "avif-1280", "avif-2048", "jpeg-1280"];
 
 #[test]
 fn one_picture_becomes_every_size_and_format_and_a_look() {

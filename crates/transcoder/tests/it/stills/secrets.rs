@@ -58,7 +58,21 @@ fn nothing_of_the_files_metadata_is_in_any_output() {
         let ran = bench.run(&file, mime, Kind::Image, Group::Stills, EACH_FORMAT).unwrap();
         for path in &ran.files {
             let bytes = std::fs::read(path).unwrap();
-            for word in ["SECRET", "Exif", "EXIF", "GPS", "xmpmeta", "XMP ", "ns.adobe", "Photoshop", "8BIM", "ICC_PROFILE", "ICCP", "acsp", "MM\0*"] {
+            for word in [
+                "SECRET",
+                "Exif",
+                "EXIF",
+                "GPS",
+                "xmpmeta",
+                "XMP ",
+                "ns.adobe",
+                "Photoshop",
+                "8BIM",
+                "ICC_PROFILE",
+                "ICCP",
+                "acsp",
+                "MM\0*",
+            ] {
                 assert!(!holds(&bytes, word.as_bytes()), "{word} in {} of {mime}", path.display());
             }
         }
