@@ -1,15 +1,21 @@
 //! What is made of pictures, sound and film.
 //!
-//! - a_picture_gets_three_widths_of_webp
+//! - a_picture_gets_every_size_and_a_look
 //! - sound_becomes_aac_that_plays_and_speech_for_the_captioner
-//! - a_document_passes_through_as_it_is
+//! - papers::a_pdf_gets_its_pages_counted_and_its_first_drawn
+//! - papers::an_encrypted_pdf_fails_and_says_so
+//! - papers::an_office_file_is_ready_and_says_why_it_has_no_preview
+//! - texts::a_subtitle_gets_its_webvtt_and_a_broken_one_the_line
+//! - texts::the_text_tracks_of_a_film_become_caption_tracks_that_wait
 //! - film::a_video_plays_through_the_door_to_its_end
 //! - film::a_silent_an_upright_and_a_tiny_video_each_get_what_fits_them
 //! - speech::speech_is_written_down_and_players_see_it_only_when_it_is_approved
 
 mod film;
+mod papers;
 mod played;
 mod speech;
+mod texts;
 
 use std::time::Duration;
 
@@ -21,18 +27,23 @@ use crate::harness::{World, samples};
 const LIMIT: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_picture_gets_three_widths_of_webp() {
+async fn a_picture_gets_every_size_and_a_look() {
     let world = World::with("picture", &[Binary::Relay, Binary::Api, Binary::Scanner, Binary::Transcoder]).await;
     let mut caller = world.caller().await;
     let id = caller.upload(AssetKind::Image, "card.png", &samples::picture(2000, 1000)).await;
     let got = caller.until(&id, AssetStatus::Ready, LIMIT).await;
-    assert_eq!((got.asset.as_ref().unwrap().width, got.asset.unwrap().height), (Some(2000), Some(1000)));
+    let asset = got.asset.unwrap();
+    assert_eq!((asset.width, asset.height), (Some(2000), Some(1000)));
+    assert!(asset.blurhash.len() == 28 && asset.dominant_color.starts_with('#'), "{asset:?}");
 
     let playback = caller.playback.get_playback(GetPlaybackRequest { asset_id: id }).await.unwrap().into_inner().playback.unwrap();
     let sizes: Vec<_> =
         playback.images.iter().map(|image| (image.profile.as_str(), image.mime.as_str(), image.width, image.height)).collect();
-    assert_eq!(sizes, [("webp-320", "image/webp", 320, 160), ("webp-640", "image/webp", 640, 320), ("webp-1280", "image/webp", 1280, 640)]);
-    for image in &playback.images {
+    assert_eq!(sizes.len(), 9);
+    for (profile, width) in [("webp-320", 320), ("webp-640", 640), ("webp-1280", 1280), ("webp-2048", 2000)] {
+        assert!(sizes.contains(&(profile, "image/webp", width, width / 2)), "{profile}: {sizes:?}");
+    }
+    for image in playback.images.iter().filter(|image| image.mime == "image/webp") {
         let bytes = reqwest::get(&image.url).await.unwrap().bytes().await.unwrap();
         assert!(bytes.starts_with(b"RIFF") && bytes[8..].starts_with(b"WEBP"));
         let (size, contrast) = played::picture(&bytes);
@@ -68,22 +79,4 @@ async fn sound_becomes_aac_that_plays_and_speech_for_the_captioner() {
     // 16,000 samples a second of two bytes, behind 44 bytes of header
     let seconds = (wav.len() - 44) as f64 / 32_000.0;
     assert!(wav.starts_with(b"RIFF") && (seconds - 5.0).abs() < 0.1, "{seconds} s of 5");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_document_passes_through_as_it_is() {
-    let world = World::with("document", &[Binary::Relay, Binary::Api, Binary::Scanner]).await;
-    let mut caller = world.caller().await;
-    let bytes = samples::document(2000);
-    let id = caller.upload(AssetKind::Document, "letter.pdf", &bytes).await;
-    let got = caller.until(&id, AssetStatus::Ready, LIMIT).await;
-    assert!(got.jobs.is_empty() && got.variants.is_empty(), "{got:?}");
-    assert_eq!(got.asset.unwrap().mime, "application/pdf");
-
-    let request = GetDownloadUrlRequest { asset_id: id, profile: String::new() };
-    let url = caller.playback.get_download_url(request).await.unwrap().into_inner().url;
-    let answer = reqwest::get(url).await.unwrap();
-    assert_eq!(answer.headers()["content-type"], "application/pdf");
-    assert!(answer.headers()["content-disposition"].to_str().unwrap().starts_with("attachment"));
-    assert_eq!(answer.bytes().await.unwrap(), bytes);
 }

@@ -14,7 +14,7 @@ use tonic::Code;
 use crate::harness::{Caller, World, samples};
 
 const LIMIT: Duration = Duration::from_secs(60);
-const BINARIES: [Binary; 4] = [Binary::Relay, Binary::Api, Binary::Scanner, Binary::Janitor];
+const BINARIES: [Binary; 5] = [Binary::Relay, Binary::Api, Binary::Scanner, Binary::Transcoder, Binary::Janitor];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subtitle_becomes_ready_and_a_consumer_sees_each_step_in_order() {
@@ -26,9 +26,10 @@ async fn a_subtitle_becomes_ready_and_a_consumer_sees_each_step_in_order() {
     let got = caller.until(&id, AssetStatus::Ready, LIMIT).await.asset.unwrap();
     assert_eq!((got.mime.as_str(), got.size_bytes), ("text/vtt", bytes.len() as i64));
 
-    consumer.until(&id, "media.asset.ready.v1", LIMIT).await;
+    consumer.until(&id, "media.variant.created.v1", LIMIT).await;
     let types: Vec<String> = consumer.of(&id).into_iter().map(|event| event.event_type).collect();
-    assert_eq!(types, ["media.asset.created.v1", "media.asset.uploaded.v1", "media.asset.scanned.v1", "media.asset.ready.v1"]);
+    let steps = ["created", "uploaded", "scanned", "ready"].map(|step| format!("media.asset.{step}.v1"));
+    assert_eq!(types, [steps.as_slice(), &["media.variant.created.v1".to_owned()]].concat());
     consumer.assert_in_order(&id);
     assert!(consumer.of(&id).iter().all(|event| event.tenant == caller.tenant.to_string()));
 

@@ -69,6 +69,8 @@ fn job_status(state: WorkState) -> v1::JobStatus {
 }
 
 pub fn asset(asset: &Asset) -> v1::Asset {
+    let info = asset.info.as_ref();
+    let look = info.and_then(|info| info.look.as_ref());
     v1::Asset {
         id: asset.id.to_string(),
         tenant_id: asset.tenant.to_string(),
@@ -91,6 +93,9 @@ pub fn asset(asset: &Asset) -> v1::Asset {
         create_time: Some(timestamp(asset.created_at)),
         delete_time: asset.deleted_at.map(timestamp),
         etag: asset.etag.to_string(),
+        blurhash: look.map(|look| look.blurhash.clone()).unwrap_or_default(),
+        dominant_color: look.map(|look| look.color.clone()).unwrap_or_default(),
+        page_count: info.and_then(|info| info.document.as_ref()).map(|document| document.pages.cast_signed()),
         // One original, one set of bytes: sharing them is a later part's.
         deduplicated: false,
     }
@@ -128,6 +133,7 @@ pub fn job(job: &Job) -> v1::Job {
         progress_percent: job.progress_percent.into(),
         required: job.required,
         reason: reason.unwrap_or_default(),
+        detail: job.error_message.clone().filter(|_| job.state == WorkState::Failed).unwrap_or_default(),
     }
 }
 

@@ -15,8 +15,12 @@ use media_domain::{
 };
 use media_runtime::trace_context;
 use media_storage::{
-    Database, StorageError, TenantTx, ai_artifacts::NewAiArtifact, caption_tracks::NewCaptionTrack, output_uploads::OutputUpload,
-    transcripts::NewTranscript, work::Lease,
+    Database, StorageError, TenantTx,
+    ai_artifacts::NewAiArtifact,
+    caption_tracks::{CaptionOrigin, NewCaptionTrack},
+    output_uploads::OutputUpload,
+    transcripts::NewTranscript,
+    work::Lease,
 };
 use media_worker::{JobError, Progress, Work};
 use time::OffsetDateTime;
@@ -156,7 +160,14 @@ impl Captioner {
         tx.commit().await?;
         let part = self.blobs.upload_part(&upload, 1, text.into()).await.map_err(store)?;
         self.blobs.complete(&upload, &[part]).await.map_err(store)?;
-        Ok(NewCaptionTrack { id, asset: lease.asset, language: heard.language.clone(), blob, size_bytes, provenance })
+        Ok(NewCaptionTrack {
+            id,
+            asset: lease.asset,
+            language: heard.language.clone(),
+            blob,
+            size_bytes,
+            origin: CaptionOrigin::Ai(provenance),
+        })
     }
 
     fn provenance(&self) -> Provenance {

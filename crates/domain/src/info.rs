@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::{MAX_ANIMATION_FRAMES, MAX_ANIMATION_PIXELS, MAX_PIXELS};
+
 /// What an original holds. Sizes are as shown: after rotation, in square pixels.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MediaInfo {
@@ -13,8 +15,17 @@ pub struct MediaInfo {
     /// The sound tracks after the first, in the file's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further_audio: Vec<AudioInfo>,
-    /// Of a still picture.
+    /// The tracks of text, in the file's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<TextInfo>,
+    /// Of a still picture or an animation.
     pub picture: Option<PictureInfo>,
+    /// Of a document whose pages can be drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<DocumentInfo>,
+    /// Of a picture, once its sizes were made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<Look>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,15 +51,85 @@ pub struct AudioInfo {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TextInfo {
+    pub codec: String,
+    /// BCP 47, where the file says one.
+    pub language: Option<String>,
+    /// Pictures of text, which nothing can be made of.
+    #[serde(default)]
+    pub is_bitmap: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PictureInfo {
     pub width: u32,
     pub height: u32,
     pub frames: u32,
 }
 
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DocumentInfo {
+    pub pages: u32,
+}
+
+/// What a page can draw before the picture has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// <https://github.com/woltapp/blurhash>.
+    pub blurhash: String,
+    /// The colour that most of it has, as `#rrggbb`.
+    pub color: String,
+}
+
+impl Look {
+    /// Whether this is what it should be: the process that looked at the picture is not trusted.
+    pub fn is_well_formed(&self) -> bool {
+        let is_base83 = |byte: u8| byte.is_ascii_alphanumeric() || b"#$%*+,-.:;=?@[]^_{|}~".contains(&byte);
+        let hex = self.color.strip_prefix('#').unwrap_or_default();
+        (6..=64).contains(&self.blurhash.len())
+            && self.blurhash.bytes().all(is_base83)
+            && hex.len() == 6
+            && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    }
+}
+
+impl PictureInfo {
+    /// Whether it may be decoded: by its pixels, and of an animation by its frames and all their pixels together.
+    ///
+    /// # Errors
+    /// What was found, and the limit, in words.
+    pub fn within_limits(&self) -> Result<(), String> {
+        let pixels = u64::from(self.width) * u64::from(self.height);
+        let frames = self.frames.max(1);
+        let all = pixels.saturating_mul(u64::from(frames));
+        if pixels > MAX_PIXELS {
+            return Err(format!("{pixels} pixels, and the limit is {MAX_PIXELS}"));
+        }
+        if frames > MAX_ANIMATION_FRAMES {
+            return Err(format!("{frames} frames, and the limit is {MAX_ANIMATION_FRAMES}"));
+        }
+        if frames > 1 && all > MAX_ANIMATION_PIXELS {
+            return Err(format!("{all} pixels over {frames} frames, and the limit is {MAX_ANIMATION_PIXELS}"));
+        }
+        Ok(())
+    }
+}
+
 impl VideoInfo {
     /// The side that a rung is named by: 720 for 1280×720 and for 720×1280.
     pub fn short_side(&self) -> u32 {
         self.width.min(self.height)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_is_a_hash_and_a_colour_and_nothing_else() {
+        let look = |blurhash: &str, color: &str| Look { blurhash: blurhash.into(), color: color.into() }.is_well_formed();
+        assert!(look("LEHV6nWB2yk8pyo0adR*.7kCMdnj", "#1a2b3c"));
+        assert!(!look("<script>", "#1a2b3c") && !look("", "#1a2b3c") && !look("LEHV6nWB2yk8pyo0adR*.7kCMdnj", "red"));
     }
 }

@@ -24,5 +24,8 @@ pub const MAX_DURATION: Duration = Duration::from_secs(12 * 3600);
 pub const MAX_PIXELS: u64 = 100_000_000;
 /// The most pixels over all frames of an animation.
 pub const MAX_ANIMATION_PIXELS: u64 = 50_000_000;
+/// The most frames of an animation: more than six minutes at ten a second. The reader of GIF files stops a little above it,
+/// and would cut off what is longer.
+pub const MAX_ANIMATION_FRAMES: u32 = 4_000;
 /// The most UTF-8 bytes of a file name.
 pub const MAX_FILENAME_BYTES: usize = 255;

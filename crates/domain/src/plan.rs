@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Kind, MediaInfo, Profile, Profiles, Reason,
-    limits::{MAX_ANIMATION_PIXELS, MAX_DURATION, MAX_PIXELS},
+    limits::MAX_DURATION,
     profile::{ProfileName, Recipe, Required},
     work::Group,
 };
@@ -64,17 +64,38 @@ pub fn plan(kind: Kind, info: &MediaInfo, profiles: &Profiles, asked: Option<&[P
             plan.skipped.push((job.profile, "it was not asked for"));
             continue;
         }
-        let of_tracks = (1..tracks_of(profile, info)).filter_map(|track| {
-            let name = profile.name.of_track(track).ok()?;
-            Some(PlannedJob { profile: name, required: false })
-        });
-        let jobs = std::iter::once(job).chain(of_tracks);
+        let mut jobs = Vec::new();
+        for track in 0..tracks_of(profile, info) {
+            let Ok(name) = profile.name.of_track(track) else { continue };
+            match track_does_not_apply(profile, info, track) {
+                Some(why) => plan.skipped.push((name, why)),
+                None => jobs.push(PlannedJob { profile: name, required: job.required && track == 0 }),
+            }
+        }
         match plan.groups.iter_mut().find(|planned| planned.group == profile.group) {
             Some(planned) => planned.jobs.extend(jobs),
-            None => plan.groups.push(PlannedGroup { group: profile.group, jobs: jobs.collect() }),
+            None if jobs.is_empty() => {}
+            None => plan.groups.push(PlannedGroup { group: profile.group, jobs }),
         }
     }
     Ok(plan)
+}
+
+/// What follows a scan without a look into the file, or `None` where the file is looked into: a subtitle is nothing but its
+/// text, and of an office file nothing can be drawn.
+pub fn after_scan(kind: Kind, mime: &str, profiles: &Profiles) -> Option<Plan> {
+    let names = || profiles.of_kind(kind).into_iter().filter(|profile| !profile.on_request).map(|profile| profile.name.clone());
+    match kind.pipeline() {
+        Kind::Subtitle => {
+            let jobs = names().map(|profile| PlannedJob { profile, required: false }).collect();
+            Some(Plan { groups: vec![PlannedGroup { group: Group::Subtitles, jobs }], skipped: Vec::new() })
+        }
+        Kind::Document if mime != "application/pdf" => {
+            let skipped = names().map(|name| (name, "files of this type have no preview")).collect();
+            Some(Plan { groups: Vec::new(), skipped })
+        }
+        _ => None,
+    }
 }
 
 fn check(kind: Kind, info: &MediaInfo) -> Result<(), Refused> {
@@ -88,17 +109,10 @@ fn check(kind: Kind, info: &MediaInfo) -> Result<(), Refused> {
         }
         Kind::Image => {
             let picture = info.picture.as_ref().ok_or_else(|| missing("picture"))?;
-            let pixels = u64::from(picture.width) * u64::from(picture.height);
-            let frames = u64::from(picture.frames.max(1));
-            if pixels > MAX_PIXELS {
-                return Err(Refused::new(Reason::PixelsExceedLimit, format!("{pixels} pixels, and the limit is {MAX_PIXELS}")));
-            }
-            if frames > 1 && pixels.saturating_mul(frames) > MAX_ANIMATION_PIXELS {
-                return Err(Refused::new(
-                    Reason::PixelsExceedLimit,
-                    format!("{} pixels over {frames} frames, and the limit is {MAX_ANIMATION_PIXELS}", pixels.saturating_mul(frames)),
-                ));
-            }
+            picture.within_limits().map_err(|detail| Refused::new(Reason::PixelsExceedLimit, detail))?;
+        }
+        Kind::Document => {
+            info.document.as_ref().filter(|document| document.pages > 0).ok_or_else(|| missing("page"))?;
         }
         _ => {}
     }
@@ -118,12 +132,32 @@ fn does_not_apply(profile: &Profile, all: &[&Profile], info: &MediaInfo) -> Opti
             let source = info.video.as_ref().map_or(0, |video| video.short_side());
             (height > source && !is_lowest(profile, all)).then_some("the source is smaller")
         }
-        Recipe::Webp { width, .. } | Recipe::Avif { width, .. } | Recipe::Jpeg { width, .. } => {
+        Recipe::Webp { .. } | Recipe::Avif { .. } | Recipe::Jpeg { .. } => {
             let source = info.picture.as_ref().map_or(0, |picture| picture.width);
-            (width > source && !is_lowest(profile, all)).then_some("the source is smaller")
+            // The first that is as wide as the source holds all of it.
+            next_smaller(profile, all).is_some_and(|smaller| smaller >= source).then_some("the source is smaller")
         }
+        Recipe::Loop { .. } if info.picture.as_ref().is_none_or(|picture| picture.frames < 2) => Some("the picture does not move"),
+        Recipe::Vtt {} if info.texts.is_empty() => Some("the file has no text track"),
         _ => None,
     }
+}
+
+fn track_does_not_apply(profile: &Profile, info: &MediaInfo, track: u32) -> Option<&'static str> {
+    let text = info.texts.get(track as usize).filter(|_| matches!(profile.make, Recipe::Vtt {}))?;
+    if text.is_bitmap {
+        Some("its subtitles are pictures, of which no text can be made")
+    } else if text.codec.is_empty() {
+        Some("its subtitles are of a kind that is not read")
+    } else {
+        None
+    }
+}
+
+/// The size of the next smaller profile that makes the same of a picture.
+fn next_smaller(profile: &Profile, all: &[&Profile]) -> Option<u32> {
+    let is_alike = |other: &&&Profile| other.group == profile.group && other.make.mime() == profile.make.mime();
+    all.iter().filter(is_alike).map(|other| other.make.size()).filter(|size| *size < profile.make.size()).max()
 }
 
 /// The most tracks of one sort that are made something of.
@@ -134,6 +168,7 @@ fn tracks_of(profile: &Profile, info: &MediaInfo) -> u32 {
     let tracks = match profile.make {
         _ if !profile.per_track => 1,
         Recipe::Aac { .. } | Recipe::Opus { .. } => 1 + info.further_audio.len(),
+        Recipe::Vtt {} => info.texts.len(),
         _ => 1,
     };
     u32::try_from(tracks.min(TRACKS_MAX)).unwrap_or(1)
@@ -157,7 +192,7 @@ fn is_lowest(profile: &Profile, all: &[&Profile]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::info::{AudioInfo, PictureInfo, VideoInfo};
+    use crate::info::{AudioInfo, DocumentInfo, PictureInfo, TextInfo, VideoInfo};
 
     fn video(width: u32, height: u32, audio: bool) -> MediaInfo {
         MediaInfo {
@@ -195,14 +230,70 @@ mod tests {
         let skipped: Vec<_> = plan.skipped.iter().map(|(name, why)| format!("{name}: {why}")).collect();
         assert_eq!(
             skipped,
-            ["speech: the file has no audio track", "h264-720p: the source is smaller", "aac-128k: the file has no audio track"]
+            [
+                "speech: the file has no audio track",
+                "vtt: the file has no text track",
+                "h264-720p: the source is smaller",
+                "aac-128k: the file has no audio track"
+            ]
         );
     }
 
     #[test]
-    fn a_small_picture_gets_its_smallest_width_only() {
-        let info = MediaInfo { picture: Some(PictureInfo { width: 100, height: 80, frames: 1 }), ..MediaInfo::default() };
-        assert_eq!(made(Kind::Image, &info), ["webp-320!"]);
+    fn a_picture_gets_the_widths_below_its_own_and_one_that_holds_all_of_it() {
+        let still = |width| MediaInfo { picture: Some(PictureInfo { width, height: 80, frames: 1 }), ..MediaInfo::default() };
+        assert_eq!(made(Kind::Image, &still(100)), ["jpeg-1280", "webp-320!", "avif-320"]);
+        assert_eq!(made(Kind::Image, &still(640)), ["jpeg-1280", "webp-640", "avif-640", "webp-320!", "avif-320"]);
+        assert_eq!(
+            made(Kind::Image, &still(641)),
+            ["webp-1280", "avif-1280", "jpeg-1280", "webp-640", "avif-640", "webp-320!", "avif-320"]
+        );
+    }
+
+    #[test]
+    fn only_what_moves_becomes_a_video() {
+        let animation = |frames| MediaInfo { picture: Some(PictureInfo { width: 100, height: 80, frames }), ..MediaInfo::default() };
+        assert!(made(Kind::Image, &animation(2)).contains(&"mp4-640".to_owned()));
+        assert!(!made(Kind::Image, &animation(1)).contains(&"mp4-640".to_owned()));
+    }
+
+    #[test]
+    fn each_text_track_is_a_job_and_one_of_pictures_is_skipped() {
+        let text = |codec: &str, is_bitmap| TextInfo { codec: codec.into(), is_bitmap, ..TextInfo::default() };
+        let info = MediaInfo { texts: vec![text("subrip", false), text("pgs", true), text("webvtt", false)], ..video(640, 360, false) };
+        let plan = plan(Kind::Video, &info, &Profiles::built_in().unwrap(), None).unwrap();
+        let jobs: Vec<_> =
+            plan.groups.iter().flat_map(|g| &g.jobs).map(|job| job.profile.as_str()).filter(|name| name.starts_with("vtt")).collect();
+        assert_eq!(jobs, ["vtt", "vtt-t3"]);
+        assert!(plan.skipped.iter().any(|(name, why)| name.as_str() == "vtt-t2" && why.contains("pictures")), "{:?}", plan.skipped);
+    }
+
+    #[test]
+    fn an_animation_of_too_many_frames_or_pixels_is_refused() {
+        let animation = |width, frames| MediaInfo { picture: Some(PictureInfo { width, height: 1000, frames }), ..MediaInfo::default() };
+        let refused = |info: MediaInfo| plan(Kind::Image, &info, &Profiles::built_in().unwrap(), None).unwrap_err();
+        assert!(refused(animation(1000, 51)).detail.contains("51 frames"));
+        assert!(refused(animation(1, 4001)).detail.contains("4001 frames"));
+        assert!(!made(Kind::Image, &animation(1000, 50)).is_empty());
+    }
+
+    #[test]
+    fn after_a_scan_a_subtitle_is_planned_an_office_file_skipped_and_all_else_looked_into() {
+        let profiles = Profiles::built_in().unwrap();
+        let subtitle = after_scan(Kind::Subtitle, "text/vtt", &profiles).unwrap();
+        assert_eq!(subtitle.groups.iter().map(|planned| (planned.group, planned.jobs.len())).collect::<Vec<_>>(), [(Group::Subtitles, 1)]);
+        let office = after_scan(Kind::Document, "application/msword", &profiles).unwrap();
+        assert!(office.groups.is_empty());
+        assert_eq!(office.skipped.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["webp-1280", "webp-640"]);
+        assert_eq!(after_scan(Kind::Document, "application/pdf", &profiles), None);
+        assert_eq!(after_scan(Kind::Image, "image/png", &profiles), None);
+    }
+
+    #[test]
+    fn a_document_is_known_by_its_pages() {
+        let pages = |pages| MediaInfo { document: Some(DocumentInfo { pages }), ..MediaInfo::default() };
+        assert_eq!(made(Kind::Document, &pages(3)), ["webp-1280", "webp-640"]);
+        assert_eq!(plan(Kind::Document, &pages(0), &Profiles::built_in().unwrap(), None).unwrap_err().reason, Reason::Unsupported);
     }
 
     #[test]
@@ -221,7 +312,9 @@ mod tests {
         let plan = plan(Kind::Video, &video(1280, 720, true), &Profiles::built_in().unwrap(), Some(&asked)).unwrap();
         let made: Vec<_> = plan.groups.iter().flat_map(|group| &group.jobs).map(|job| job.profile.as_str()).collect();
         assert_eq!(made, ["poster", "h264-720p", "h264-360p", "aac-128k"]);
-        assert_eq!(plan.skipped, [("speech".to_owned().try_into().unwrap(), "it was not asked for")]);
+        let skipped: Vec<_> =
+            plan.skipped.iter().filter(|(_, why)| *why == "it was not asked for").map(|(name, _)| name.as_str()).collect();
+        assert_eq!(skipped, ["speech"]);
     }
 
     #[test]

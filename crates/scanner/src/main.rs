@@ -8,6 +8,7 @@ mod sniff;
 use std::process::ExitCode;
 
 use media_blobs::Blobs;
+use media_domain::Profiles;
 use media_messaging::Broker;
 use media_storage::Database;
 
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
         let ScannerConfig { database, amqp, s3, worker, clamd } = cx.config.clone();
         let database = Database::connect(&database, NAME)?;
         let broker = Broker::connect(&amqp, NAME).await?;
-        let scanner = Scanner { database: database.clone(), blobs: Blobs::connect(&s3)?, clamd };
+        let scanner = Scanner { database: database.clone(), blobs: Blobs::connect(&s3)?, profiles: Profiles::built_in()?, clamd };
         media_worker::run(&cx, worker, database, broker, scanner).await
     })
 }

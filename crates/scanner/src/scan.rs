@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use media_blobs::{BlobError, Blobs, keys};
 use media_domain::{
-    BlobName, Kind, Reason, Status,
-    event::{AssetQuarantined, AssetReady, AssetScanned, Event},
+    BlobName, Kind, Profiles, Reason, Status,
+    event::{AssetQuarantined, AssetScanned, Event},
+    plan,
     reason::Verdict,
     work::{Group, Queue},
 };
@@ -27,6 +28,7 @@ use crate::{
 pub struct Scanner {
     pub database: Database,
     pub blobs: Blobs,
+    pub profiles: Profiles,
     pub clamd: ClamdConfig,
 }
 
@@ -65,13 +67,10 @@ impl Work for Scanner {
         }
         tx.blobs().put(&found.original, Some(sha256), Some(*size_bytes)).await?;
         tx.assets().advance(id, Status::Transcoding).await?;
-        match found.kind.pipeline() {
-            // Nothing is made of these: they pass through, so that consumers see one path.
-            Kind::Document | Kind::Subtitle => {
-                tx.assets().advance(id, Status::Ready).await?;
-                tx.outbox().event(&Event::AssetReady(AssetReady { asset_id: id, kind: found.kind })).await
-            }
-            _ => tx.work().plan(id, Group::Probe, found.priority).await.map(|_planned| ()),
+        match plan::after_scan(found.kind, mime, &self.profiles) {
+            // Nothing is required of these: they pass through, so that consumers see one path.
+            Some(plan) => tx.carry_out(id, &plan, found.priority).await,
+            None => tx.work().plan(id, Group::Probe, found.priority).await.map(|_planned| ()),
         }
     }
 }

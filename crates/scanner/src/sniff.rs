@@ -19,7 +19,7 @@ const CONTAINERS: &[&str] = &[
 ];
 const AUDIO: &[&str] = &["audio/mpeg", "audio/aac", "audio/x-flac", "audio/x-wav", "audio/ogg", "audio/opus"];
 const IMAGES: &[&str] =
-    &["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/heif", "image/tiff", "image/jp2", "image/jxl"];
+    &["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/heif", "image/tiff", "image/jp2", "image/svg+xml"];
 const DOCUMENTS: &[&str] = &[
     "application/pdf",
     "application/msword",
@@ -38,6 +38,7 @@ const SUBTITLES: &[&str] = &["text/vtt", "application/x-subrip"];
 /// The media type of a file by its first bytes; `None` if it is none that we know.
 pub fn media_type(head: &[u8]) -> Option<&'static str> {
     text(head)
+        .or_else(|| drawing(head))
         .or_else(|| transport_stream(head))
         .or_else(|| infer::get(head).map(|found| canonical(found.mime_type())))
         .or_else(|| iso_media(head))
@@ -80,6 +81,24 @@ fn text(head: &[u8]) -> Option<&'static str> {
     (numbered && timed).then_some("application/x-subrip")
 }
 
+/// SVG: XML whose root is `svg`, behind whatever may stand before a root (XML 1.0, 2.8).
+fn drawing(head: &[u8]) -> Option<&'static str> {
+    let mut rest = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
+    while let Some(end) = [(b"<?".as_slice(), b"?>".as_slice()), (b"<!--", b"-->"), (b"<!DOCTYPE svg", b">")]
+        .iter()
+        .find_map(|(begin, end)| rest.starts_with(begin).then(|| find(rest, end)))
+    {
+        rest = rest[end?..].trim_ascii_start();
+    }
+    let after = rest.strip_prefix(b"<svg")?;
+    after.first().is_some_and(|byte| b" \t\r\n>".contains(byte)).then_some("image/svg+xml")
+}
+
+/// Where in `text` the first `word` ends.
+fn find(text: &[u8], word: &[u8]) -> Option<usize> {
+    text.windows(word.len()).position(|window| window == word).map(|at| at + word.len())
+}
+
 /// MPEG-TS: packets of 188 bytes, each beginning with 0x47 (ISO/IEC 13818-1, 2.4.3.2).
 fn transport_stream(head: &[u8]) -> Option<&'static str> {
     let packets = head.len() / 188;
@@ -118,6 +137,19 @@ mod tests {
         assert_eq!(media_type(odd), Some("video/mp4"));
         let png = b"\x89PNG\r\n\x1a\n";
         assert!(fits(Kind::AiImage, media_type(png).unwrap()) && !fits(Kind::Video, "image/png"));
+    }
+
+    #[test]
+    fn a_drawing_is_known_by_its_root_and_a_page_is_none() {
+        for drawing in [
+            "<svg xmlns='http://www.w3.org/2000/svg'/>",
+            "\u{feff}<?xml version='1.0'?>\n<!-- by hand -->\n<!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN' 'x'>\n<svg\nwidth='1'>",
+        ] {
+            assert_eq!(media_type(drawing.as_bytes()), Some("image/svg+xml"), "{drawing}");
+        }
+        for other in ["<html><svg></svg></html>", "<svgx>", "<?xml never ends", "<!-- <svg> -->", "<svg"] {
+            assert_ne!(media_type(other.as_bytes()), Some("image/svg+xml"), "{other}");
+        }
     }
 
     #[test]

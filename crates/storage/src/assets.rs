@@ -4,6 +4,7 @@ use media_domain::{
     AssetId, BlobName, Kind, MediaInfo, OwnerId, Reason, Source, Status, TenantId,
     asset::{IllegalTransition, RetentionClass},
     event::{AssetDeleted, AssetFailed, Event},
+    info::Look,
     profile::ProfileName,
     provenance::Provenance,
     reason::Verdict,
@@ -393,6 +394,22 @@ impl Assets<'_> {
             "-- assets.revoke_playback
             UPDATE media.assets SET playback_epoch = playback_epoch + 1 WHERE id = $1 AND deleted_at IS NULL",
             id.as_uuid(),
+        )
+        .execute(self.0.connection())
+        .await?;
+        exactly_one(done.rows_affected(), StorageError::Missing { what: "asset" })
+    }
+
+    /// Stores what a page can draw before the picture has come.
+    ///
+    /// # Errors
+    /// [`StorageError::Missing`].
+    pub async fn set_look(&mut self, id: AssetId, look: &Look) -> Result<(), StorageError> {
+        let done = sqlx::query!(
+            "-- assets.set_look
+            UPDATE media.assets SET media_info = jsonb_set(coalesce(media_info, '{}'), '{look}', $2) WHERE id = $1",
+            id.as_uuid(),
+            Json(look) as _,
         )
         .execute(self.0.connection())
         .await?;

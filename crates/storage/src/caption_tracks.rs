@@ -9,7 +9,7 @@ use crate::{StorageError, TenantTx};
 /// The caption tracks of the transaction's tenant.
 pub struct CaptionTracks<'t>(pub(crate) &'t mut TenantTx);
 
-/// A track that a machine made, as WebVTT. It waits for a person's approval.
+/// A track that nobody has looked at yet, as WebVTT. It waits for a person's approval.
 #[derive(Clone, Debug)]
 pub struct NewCaptionTrack {
     pub id: CaptionTrackId,
@@ -18,7 +18,26 @@ pub struct NewCaptionTrack {
     /// The immutable object of this version.
     pub blob: BlobName,
     pub size_bytes: u64,
-    pub provenance: Provenance,
+    pub origin: CaptionOrigin,
+}
+
+/// Where a track's text comes from.
+#[derive(Clone, Debug)]
+pub enum CaptionOrigin {
+    /// A machine heard it.
+    Ai(Provenance),
+    /// It was in the asset's own file.
+    Imported,
+}
+
+impl CaptionOrigin {
+    /// The words of the row: source and kind. A file's own text says what is said, not what is heard.
+    const fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            CaptionOrigin::Ai(_) => ("ai", "captions"),
+            CaptionOrigin::Imported => ("imported", "subtitles"),
+        }
+    }
 }
 
 /// One track as its row has it.
@@ -67,17 +86,24 @@ impl CaptionTracks<'_> {
     /// [`StorageError::Refused`] if the asset is not there.
     pub async fn insert(&mut self, new: &NewCaptionTrack) -> Result<(), StorageError> {
         self.0.blobs().put(&new.blob, None, Some(new.size_bytes)).await?;
+        let (source, kind) = new.origin.words();
+        let provenance = match &new.origin {
+            CaptionOrigin::Ai(provenance) => Some(Json(provenance)),
+            CaptionOrigin::Imported => None,
+        };
         sqlx::query!(
             "-- caption_tracks.insert
             INSERT INTO media.caption_tracks (id, tenant_id, asset_id, language, kind, format, bucket, key, version_key, source, ai_provenance)
-            VALUES ($1, $2, $3, $4, 'captions', 'vtt', $5, $6, $6, 'ai', $7)",
+            VALUES ($1, $2, $3, $4, $5, 'vtt', $6, $7, $7, $8, $9)",
             new.id.as_uuid(),
             self.0.tenant().0,
             new.asset.as_uuid(),
             new.language,
+            kind,
             new.blob.bucket,
             new.blob.key,
-            Json(&new.provenance) as _,
+            source,
+            provenance as _,
         )
         .execute(self.0.connection())
         .await?;

@@ -20,6 +20,7 @@ pub mod migrate;
 pub mod notify;
 pub mod outbox;
 pub mod output_uploads;
+mod planning;
 pub mod transcode_jobs;
 pub mod transcripts;
 pub mod uploads;

@@ -22,6 +22,7 @@ mod sink;
 mod source;
 mod source_element;
 mod tally;
+mod texts;
 mod tracks;
 mod vips;
 mod warm;

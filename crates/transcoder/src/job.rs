@@ -12,6 +12,7 @@ use media_blobs::{BlobError, Blobs, PartSize, PartWriter, SentUpload, UploadHand
 use media_domain::{
     BlobName, MediaInfo, Profiles, Reason, VariantId,
     event::{Event, VariantCreated},
+    info::Look,
     plan::{Plan, plan},
     profile::{ProfileName, Recipe},
     work::{Group, Queue},
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     child::lock::Layers,
+    imported::{self, Imported, TrackToBe},
     parent::{BoxError, ChildFailure, FailureKind, Made, OutputWriter, RangeReader, run_child},
     protocol::{ChildJob, Limits, Output},
 };
@@ -48,7 +50,7 @@ pub struct Transcoder {
 /// What an attempt came to.
 pub enum Outcome {
     Probed { info: MediaInfo, plan: Plan, priority: i16 },
-    Made { variants: Vec<Variant>, priority: i16 },
+    Made { variants: Vec<Variant>, tracks: Vec<Imported>, look: Option<Look>, priority: i16 },
 }
 
 impl Work for Transcoder {
@@ -64,7 +66,15 @@ impl Work for Transcoder {
     async fn commit(&self, tx: &mut TenantTx, lease: &Lease, done: &Outcome) -> Result<(), StorageError> {
         match done {
             Outcome::Probed { info, plan, priority } => commit_probe(tx, lease, info, plan, *priority).await,
-            Outcome::Made { variants, priority } => commit_variants(tx, lease, variants, *priority).await,
+            Outcome::Made { variants, tracks, look, priority } => {
+                for track in tracks {
+                    imported::commit(tx, lease, track).await?;
+                }
+                if let Some(look) = look {
+                    tx.assets().set_look(lease.asset, look).await?;
+                }
+                commit_variants(tx, lease, variants, *priority).await
+            }
         }
     }
 }
@@ -85,6 +95,8 @@ struct Wanted {
     output: Output,
     blob: BlobName,
     generation: u32,
+    /// Where it becomes a caption track and no variant.
+    track: Option<TrackToBe>,
 }
 
 impl Transcoder {
@@ -98,8 +110,13 @@ impl Transcoder {
             let (found, track) =
                 self.profiles.find_with_track(asset.kind, profile.as_str()).ok_or_else(|| UnknownProfile(profile.clone()))?;
             let generation = existing.iter().find(|variant| variant.profile == profile).map_or(0, |variant| variant.generation + 1);
-            let blob = self.blobs.in_bucket(&keys::variant(lease.tenant, lease.asset, &profile, generation));
-            wanted.push(Wanted { output: Output { profile, make: found.make.clone(), track, damaged: found.damaged }, blob, generation });
+            let output = Output { profile, make: found.make.clone(), track, damaged: found.damaged };
+            let track = TrackToBe::of(&asset, &output);
+            let key = match &track {
+                Some(track) => keys::caption(lease.tenant, lease.asset, &track.language, track.id),
+                None => keys::variant(lease.tenant, lease.asset, &output.profile, generation),
+            };
+            wanted.push(Wanted { output, blob: self.blobs.in_bucket(&key), generation, track });
         }
         Ok((asset, wanted))
     }
@@ -147,8 +164,18 @@ impl Transcoder {
         };
         let done = run_child(&self.program, &job, &source, &mut uploads, report, stop).await.map_err(refusal)?;
         self.complete(lease, uploads).await?;
-        let variants = wanted.into_iter().zip(done.outputs).map(|(wanted, made)| describe(asset, wanted, made, &done.info)).collect();
-        Ok(Outcome::Made { variants, priority: asset.priority })
+        let (mut variants, mut tracks) = (Vec::new(), Vec::new());
+        for (wanted, made) in wanted.into_iter().zip(done.outputs) {
+            match wanted.track {
+                Some(track) => {
+                    tracks.push(Imported { track, profile: made.profile, blob: wanted.blob, bytes: made.bytes, cues: made.frames })
+                }
+                None => variants.push(describe(asset, wanted, made, &done.info)),
+            }
+        }
+        // Only what is well-formed: the child is not trusted.
+        let look = done.info.look.filter(Look::is_well_formed);
+        Ok(Outcome::Made { variants, tracks, look, priority: asset.priority })
     }
 
     fn child_job(&self, asset: &Asset, group: Group, outputs: Vec<Output>) -> ChildJob {
@@ -208,16 +235,7 @@ impl Transcoder {
 
 async fn commit_probe(tx: &mut TenantTx, lease: &Lease, info: &MediaInfo, plan: &Plan, priority: i16) -> Result<(), StorageError> {
     tx.assets().set_probed(lease.asset, info).await?;
-    for (profile, why) in &plan.skipped {
-        tx.transcode_jobs().skip(lease.asset, profile, why).await?;
-    }
-    for planned in &plan.groups {
-        let Some(work) = tx.work().plan(lease.asset, planned.group, priority).await? else { continue };
-        for job in &planned.jobs {
-            tx.transcode_jobs().plan(lease.asset, work, &job.profile, job.required).await?;
-        }
-    }
-    tx.ready_if_complete(lease.asset).await.map(|_ready| ())
+    tx.carry_out(lease.asset, plan, priority).await
 }
 
 async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant], priority: i16) -> Result<(), StorageError> {
@@ -344,6 +362,8 @@ fn refusal(failure: ChildFailure) -> JobError {
             match kind {
                 FailureKind::Unsupported => permanent(Reason::Unsupported, "the file's type, codec or shape is not processed"),
                 FailureKind::Corrupt => permanent(Reason::Corrupt, "the file holds less than it promises, or cannot be read"),
+                FailureKind::Encrypted => permanent(Reason::Unsupported, "the file is encrypted: it cannot be read without a password"),
+                FailureKind::BadLine(line) => permanent(Reason::Corrupt, &format!("line {line}")),
                 FailureKind::TooLarge => permanent(Reason::PixelsExceedLimit, "the picture has more pixels than the limit"),
                 FailureKind::LimitHit => permanent(Reason::LimitHit, "the file needs more memory, time or output than the limit"),
                 FailureKind::PolicyViolation => {

@@ -7,6 +7,7 @@
 
 pub mod child;
 pub mod config;
+pub mod imported;
 pub mod job;
 pub mod parent;
 pub mod promise;

@@ -85,7 +85,9 @@ pub fn check(job: &ChildJob, counts: &Counts, collected: &[impl Counted]) -> Res
         loss = Some(loss_of(job, counts));
     }
     for (output, ((wanted, made), collected)) in job.outputs.iter().zip(&counts.outputs).zip(collected).enumerate() {
-        if collected.bytes() == 0 || made.frames == 0 {
+        // A text may say nothing, and is then still a file.
+        let says_nothing = made.frames == 0 && !matches!(wanted.make, Recipe::Vtt {});
+        if collected.bytes() == 0 || says_nothing {
             return Err(Broken::Empty { output });
         }
         check_size(output, &wanted.make, made)?;

@@ -13,11 +13,27 @@ pub fn subtitle() -> Vec<u8> {
     b"WEBVTT\n\n00:00:01.000 --> 00:00:02.500\nHello there.\n".to_vec()
 }
 
-/// A PDF of at least so many bytes: the signature, and a comment that fills it up.
+/// A PDF of at least so many bytes: one page with nothing on it, behind a comment that fills it up.
 pub fn document(bytes: usize) -> Vec<u8> {
+    pdf(1, bytes)
+}
+
+/// A PDF of so many pages and at least so many bytes.
+pub fn pdf(pages: usize, bytes: usize) -> Vec<u8> {
     let mut file = b"%PDF-1.4\n%".to_vec();
     file.resize(bytes.max(64), b'x');
-    file.extend_from_slice(b"\ntrailer <<>>\n%%EOF\n");
+    file.push(b'\n');
+    let kids: String = (0..pages).map(|page| format!("{} 0 R ", 3 + page)).collect();
+    let page = "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]>>".to_owned();
+    let tree = format!("<</Type/Pages/Count {pages}/Kids[{kids}]>>");
+    let objects = ["<</Type/Catalog/Pages 2 0 R>>".to_owned(), tree].into_iter().chain(std::iter::repeat_n(page, pages));
+    let mut table = String::from("0000000000 65535 f \n");
+    for (number, object) in (1..).zip(objects) {
+        table.push_str(&format!("{:010} 00000 n \n", file.len()));
+        file.extend(format!("{number} 0 obj{object}\nendobj\n").bytes());
+    }
+    let (place, count) = (file.len(), pages + 3);
+    file.extend(format!("xref\n0 {count}\n{table}trailer<</Size {count}/Root 1 0 R>>\nstartxref\n{place}\n%%EOF\n").bytes());
     file
 }
 

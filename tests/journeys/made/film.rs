@@ -19,7 +19,9 @@ async fn a_video_plays_through_the_door_to_its_end() {
     let file = samples::video(1280, 720, 8);
     let id = caller.upload(AssetKind::Video, "film.mp4", &file).await;
     let got = caller.until(&id, AssetStatus::Ready, LIMIT).await;
-    assert!(got.jobs.iter().all(|job| job.status() == JobStatus::Succeeded || job.profile == "captions"), "{:?}", got.jobs);
+    assert_eq!(profiles(&got, JobStatus::Skipped), ["vtt"], "{:?}", got.jobs);
+    let is_other = |profile: &str| matches!(profile, "vtt" | "captions");
+    assert!(got.jobs.iter().all(|job| is_other(&job.profile) || job.status() == JobStatus::Succeeded), "{:?}", got.jobs);
     let asset = got.asset.unwrap();
     assert_eq!((asset.width, asset.height, asset.duration_seconds), (Some(1280), Some(720), Some(8)));
     consumer.until(&id, "media.asset.ready.v1", LIMIT).await;
@@ -63,7 +65,7 @@ async fn a_silent_an_upright_and_a_tiny_video_each_get_what_fits_them() {
 
     let got = caller.until(&silent_id, AssetStatus::Ready, LIMIT).await;
     assert_eq!(profiles(&got, JobStatus::Succeeded), ["h264-360p", "poster"]);
-    assert_eq!(profiles(&got, JobStatus::Skipped), ["aac-128k", "h264-720p", "speech"]);
+    assert_eq!(profiles(&got, JobStatus::Skipped), ["aac-128k", "h264-720p", "speech", "vtt"]);
     let master = Master::get(&playback(&mut caller, &silent_id).await.hls_url).await;
     assert_eq!((master.rungs.len(), master.audio.len()), (1, 0), "{}", master.text);
     let rung = played::only_stream(&master.rungs[0]);

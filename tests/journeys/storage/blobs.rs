@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use media_domain::{BlobName, CaptionTrackId, Kind, TenantId, provenance::Provenance};
-use media_storage::{StorageError, caption_tracks::NewCaptionTrack};
+use media_storage::{
+    StorageError,
+    caption_tracks::{CaptionOrigin, NewCaptionTrack},
+};
 use time::OffsetDateTime;
 
 use super::place::{Place, blob, profile, tenant, variant};
@@ -58,7 +61,7 @@ async fn a_doomed_blob_is_never_named_again() {
         language: "en".to_owned(),
         blob: doomed.clone(),
         size_bytes: 1,
-        provenance,
+        origin: CaptionOrigin::Ai(provenance),
     };
     let refused = tx.caption_tracks().insert(&track).await;
     assert!(is_changed(&refused), "{refused:?}");

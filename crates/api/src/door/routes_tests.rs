@@ -161,7 +161,7 @@ async fn every_view_of_a_film_is_there_and_nothing_that_is_not_for_players() {
     };
     let tiles = Tiles { columns: 10, count: 100, width: 160, height: 90, interval_ms: 72_000 };
     film.variants.extend([
-        Variant { details: VariantDetails { tiles: Some(tiles) }, ..variant("storyboard", "image/jpeg") },
+        Variant { details: VariantDetails { tiles: Some(tiles), ..VariantDetails::default() }, ..variant("storyboard", "image/jpeg") },
         variant("mp4-720p", "video/mp4"),
         variant("preview", "video/mp4"),
         variant("waveform", "application/json"),

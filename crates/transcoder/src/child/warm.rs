@@ -29,15 +29,15 @@ pub fn all(job: &ChildJob) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Pictures need no plugin. ORC they share with GStreamer.
+/// Pictures, pages and subtitle files need no plugin. ORC they share with GStreamer.
 fn has_tracks(job: &ChildJob) -> bool {
-    !matches!(job.kind.pipeline(), Kind::Image | Kind::Document)
+    job.group == Group::Animation || matches!(job.kind.pipeline(), Kind::Video | Kind::Audio)
 }
 
 /// By libvips, or by what it is made of.
 fn makes_pictures(job: &ChildJob) -> bool {
     match job.group {
-        Group::Probe => !has_tracks(job),
-        group => !matches!(group, Group::Ladder | Group::Audio | Group::Speech),
+        Group::Probe => matches!(job.kind.pipeline(), Kind::Image | Kind::Document),
+        group => !matches!(group, Group::Ladder | Group::Audio | Group::Speech | Group::Subtitles),
     }
 }

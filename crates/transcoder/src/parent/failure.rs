@@ -16,6 +16,10 @@ pub enum FailureKind {
     Unsupported,
     /// The file holds less than it promises, or cannot be read.
     Corrupt,
+    /// The file cannot be read without a password.
+    Encrypted,
+    /// The text cannot be read at this line, counted from 1.
+    BadLine(u32),
     /// More pixels than the limit.
     TooLarge,
     /// A limit on memory, CPU, output or reading was hit, for certain.
@@ -64,8 +68,8 @@ impl ChildFailure {
     /// What is stored with the failed job. None where the work should be given back and tried later, or was not wanted any more.
     pub fn reason(&self) -> Option<Reason> {
         match self.kind {
-            FailureKind::Unsupported => Some(Reason::Unsupported),
-            FailureKind::Corrupt => Some(Reason::Corrupt),
+            FailureKind::Unsupported | FailureKind::Encrypted => Some(Reason::Unsupported),
+            FailureKind::Corrupt | FailureKind::BadLine(_) => Some(Reason::Corrupt),
             FailureKind::TooLarge => Some(Reason::PixelsExceedLimit),
             FailureKind::LimitHit | FailureKind::Killed => Some(Reason::LimitHit),
             FailureKind::TimedOut => Some(Reason::TimedOut),
@@ -88,6 +92,8 @@ impl From<FailureCode> for FailureKind {
         match code {
             FailureCode::Unsupported => Self::Unsupported,
             FailureCode::Corrupt => Self::Corrupt,
+            FailureCode::Encrypted => Self::Encrypted,
+            FailureCode::BadLine(line) => Self::BadLine(line),
             FailureCode::TooLarge => Self::TooLarge,
             FailureCode::LimitHit => Self::LimitHit,
             FailureCode::TimedOut => Self::TimedOut,

@@ -5,6 +5,7 @@ use std::{os::unix::process::ExitStatusExt, path::Path, time::Duration};
 use media_domain::{
     MediaInfo, VariantDetails,
     profile::{Form, ProfileName, Recipe},
+    work::Group,
 };
 use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
@@ -212,10 +213,10 @@ fn judge(job: &ChildJob, collection: Collection, ended: Ended) -> Result<ChildDo
     if counts.outputs.len() != job.outputs.len() {
         return Err(ChildFailure::internal("a result with another number of outputs"));
     }
-    let info = collection
-        .info
-        .or_else(|| job.info.clone())
-        .ok_or_else(|| ChildFailure::internal("a probe that found nothing, and did not say so"))?;
+    let info = match collection.info.or_else(|| job.info.clone()) {
+        None if job.group == Group::Probe => return Err(ChildFailure::internal("a probe that found nothing, and did not say so")),
+        info => info.unwrap_or_default(),
+    };
     let loss = promise::check(job, &counts, &collection.outputs)
         .map_err(|broken| ChildFailure::because(broken.kind(), "a promise is not kept", broken))?;
     let made = job.outputs.iter().zip(counts.outputs).zip(collection.outputs);

@@ -20,6 +20,10 @@ pub enum FailureCode {
     Unsupported,
     /// The file cannot be read.
     Corrupt,
+    /// The file cannot be read without a password.
+    Encrypted,
+    /// The text cannot be read, from this line on, counted from 1.
+    BadLine(u32),
     /// More pixels than the job allows.
     TooLarge,
     /// Memory ran out.

@@ -3,11 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod animation;
 mod bench;
 mod containers;
 mod damage;
 mod endings;
 mod hostile;
 mod ladder;
+mod pages;
 mod pictures;
 mod sound;
+mod stills;
+mod subtitles;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gstreamer::{self as gst, glib, prelude::*};
 use media_domain::{
     Kind, MediaInfo,
-    info::{AudioInfo, VideoInfo},
+    info::{AudioInfo, TextInfo, VideoInfo},
 };
 
 use super::super::{
@@ -16,6 +16,7 @@ use super::super::{
     picture_size,
     pipeline::{self, make},
     tally,
+    texts::{self, TextForm},
     tracks::{self, TrackListener},
 };
 use crate::protocol::Counts;
@@ -54,6 +55,8 @@ fn duration(pipeline: &gst::Pipeline, demuxer: &gst::Element) -> Option<gst::Clo
 struct Found {
     video: Option<Seen>,
     audio: Option<Seen>,
+    /// In the file's order. Their first words may come late: nobody waits for them.
+    texts: Vec<(TextForm, gst::Pad)>,
     unknown: Vec<String>,
     is_complete: bool,
     samples: u64,
@@ -99,7 +102,8 @@ impl Found {
         if video.is_none() && audio.is_none() {
             return Err(Failed::unsupported(format!("no track that we can decode; not known: {:?}", self.unknown)));
         }
-        Ok(MediaInfo { video, audio, ..MediaInfo::default() })
+        let texts = self.texts.iter().map(|(form, pad)| text(*form, pad)).collect();
+        Ok(MediaInfo { video, audio, texts, ..MediaInfo::default() })
     }
 }
 
@@ -148,6 +152,19 @@ impl Seen {
             language: self.tag::<gst::tags::LanguageCode>().and_then(|code| language(&code)),
         })
     }
+}
+
+fn text(form: TextForm, pad: &gst::Pad) -> TextInfo {
+    let mut said = None;
+    pad.sticky_events_foreach(|event| {
+        if let gst::EventView::Tag(tag) = event.view()
+            && let Some(code) = tag.tag().get::<gst::tags::LanguageCode>()
+        {
+            said = language(code.get());
+        }
+        std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
+    });
+    TextInfo { codec: form.codec().into(), language: said, is_bitmap: form == TextForm::Bitmap }
 }
 
 /// BCP 47 wants the short code of ISO 639 where there is one.
@@ -207,6 +224,10 @@ impl TrackListener for Probing {
     fn track(&self, pad: &gst::Pad, caps: &gst::Caps) -> Result<(), Failed> {
         let pipeline = self.pipeline.upgrade().ok_or_else(|| Failed::internal("a track after the end"))?;
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(form) = texts::form(caps) {
+            found.texts.push((form, pad.clone()));
+            return Ok(());
+        }
         let Some(codec) = codecs::find(caps) else {
             found.unknown.push(caps.structure(0).map(|structure| structure.name().to_string()).unwrap_or_default());
             return Ok(());

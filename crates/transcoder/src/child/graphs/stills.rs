@@ -1,9 +1,16 @@
-//! Still pictures, by libvips: the header first, held against the limit, then one decode and all widths from it.
+//! Still pictures and animations, by libvips: the header first, held against the limits, then one decode and all sizes and
+//! formats from it.
+
+use std::collections::BTreeSet;
 
 use media_domain::{Kind, MediaInfo, info::PictureInfo, limits, profile::Recipe};
 
-use super::super::{context::Context, failed::Failed, vips::Picture};
-use crate::protocol::{Counts, FailureCode, OutputCounts};
+use super::super::{
+    context::Context,
+    failed::Failed,
+    vips::{self, Picture},
+};
+use crate::protocol::{Counts, FailureCode, Output, OutputCounts};
 
 /// Sends what the header says.
 ///
@@ -11,50 +18,69 @@ use crate::protocol::{Counts, FailureCode, OutputCounts};
 /// [`Failed`], typed.
 pub fn probe(context: &Context) -> Result<Counts, Failed> {
     let bytes = context.source.whole(limits::max_bytes(Kind::Image))?;
-    let picture = look(&Picture::open(&bytes)?);
+    let picture = shown(&Picture::open_as(&context.job.mime, &bytes)?);
     context.sink.hello(&MediaInfo { picture: Some(picture), ..MediaInfo::default() });
     Ok(Counts::default())
 }
 
-/// Makes all widths.
+/// Makes all sizes and formats, the largest first, and says what the picture looks like.
 ///
 /// # Errors
 /// [`Failed`], typed; [`FailureCode::TooLarge`] before a pixel is decoded.
 pub fn run(context: &Context) -> Result<Counts, Failed> {
-    let mut wanted = Vec::new();
-    for (index, output) in context.outputs() {
-        let Recipe::Webp { width, quality } = output.make else {
-            return Err(Failed::internal(format!("{} is made by another graph", output.profile)));
-        };
-        wanted.push((index, width, quality));
-    }
-    // The widest is decoded from the file, the others are made of it.
-    wanted.sort_by_key(|(_, width, _)| std::cmp::Reverse(*width));
-    let Some(widest) = wanted.first().map(|(_, width, _)| *width) else { return Err(Failed::internal("no width to make")) };
-
-    let bytes = context.source.whole(limits::max_bytes(Kind::Image))?;
-    let header = Picture::open(&bytes)?;
-    let (width, height) = header.size();
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > context.job.limits.pixels {
-        return Err(Failed::new(FailureCode::TooLarge, format!("{pixels} pixels, and the limit is {}", context.job.limits.pixels)));
-    }
-    let whole = header.thumbnail(&bytes, widest)?;
+    let widths: BTreeSet<u32> = context.job.outputs.iter().map(|output| output.make.size()).collect();
+    let Some(widest) = widths.last() else { return Err(Failed::internal("no width to make")) };
+    let whole = decode(context, *widest)?;
     let mut outputs = vec![OutputCounts::default(); context.job.outputs.len()];
-    for (index, width, quality) in wanted {
-        let picture = whole.smaller(width)?;
-        context.sink.data(index, &picture.webp(quality)?);
-        let (width, height) = picture.size();
-        if let Some(counts) = outputs.get_mut(usize::from(index)) {
-            *counts = OutputCounts { width: Some(width), height: Some(height), frames: 1, ..OutputCounts::default() };
+    let mut look = None;
+    for width in widths.iter().rev() {
+        let picture = whole.smaller(*width)?;
+        let first = picture.first_frame()?;
+        for (index, output) in context.outputs().filter(|(_, output)| output.make.size() == *width) {
+            let (bytes, frames) = encode(output, &picture, &first)?;
+            context.sink.data(index, &bytes);
+            let (width, height) = picture.size();
+            if let Some(counts) = outputs.get_mut(usize::from(index)) {
+                *counts = OutputCounts { width: Some(width), height: Some(height), frames: frames.into(), ..OutputCounts::default() };
+            }
+        }
+        if widths.first() == Some(width) {
+            look = Some(vips::look(&first)?);
         }
     }
+    context.sink.hello(&MediaInfo { look, ..context.info()?.clone() });
     Ok(Counts { outputs, ..Counts::default() })
 }
 
+/// Decodes the picture, if its header keeps the limits: an animation whole.
+///
+/// # Errors
+/// [`Failed`], typed; [`FailureCode::TooLarge`] before a pixel is decoded.
+pub fn decode(context: &Context, width: u32) -> Result<Picture<'static>, Failed> {
+    let bytes = context.source.whole(limits::max_bytes(Kind::Image))?;
+    let header = Picture::open_as(&context.job.mime, &bytes)?;
+    let picture = shown(&header);
+    let (pixels, limit) = (u64::from(picture.width) * u64::from(picture.height), context.job.limits.pixels);
+    if pixels > limit {
+        return Err(Failed::new(FailureCode::TooLarge, format!("{pixels} pixels, and the limit is {limit}")));
+    }
+    picture.within_limits().map_err(|detail| Failed::new(FailureCode::TooLarge, detail))?;
+    header.thumbnail(&bytes, width)
+}
+
+/// WebP shows all frames, the others the first.
+fn encode(output: &Output, picture: &Picture<'_>, first: &Picture<'_>) -> Result<(Vec<u8>, u32), Failed> {
+    Ok(match output.make {
+        Recipe::Webp { quality, .. } => (picture.webp(quality)?, picture.frames()),
+        Recipe::Avif { quality, .. } => (first.avif(quality)?, 1),
+        Recipe::Jpeg { quality, .. } => (first.first_frame()?.on_white()?.jpeg(quality)?, 1),
+        _ => return Err(Failed::internal(format!("{} is made by another graph", output.profile))),
+    })
+}
+
 /// As shown: upright.
-fn look(picture: &Picture<'_>) -> PictureInfo {
+fn shown(picture: &Picture<'_>) -> PictureInfo {
     let (width, height) = picture.size();
     let (width, height) = if picture.is_sideways() { (height, width) } else { (width, height) };
-    PictureInfo { width, height, frames: picture.pages() }
+    PictureInfo { width, height, frames: picture.frames() }
 }
