@@ -29,15 +29,16 @@ pub fn all(job: &ChildJob) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Pictures need no plugin. ORC they share with GStreamer.
+/// Pictures need no plugin, unless they become a video. ORC they share with GStreamer.
 fn has_tracks(job: &ChildJob) -> bool {
-    !matches!(job.kind.pipeline(), Kind::Image | Kind::Document)
+    job.group == Group::Animation || !matches!(job.kind.pipeline(), Kind::Image | Kind::Document)
 }
 
 /// By libvips, or by what it is made of.
 fn makes_pictures(job: &ChildJob) -> bool {
     match job.group {
         Group::Probe => !has_tracks(job),
-        group => !matches!(group, Group::Ladder | Group::Audio | Group::Speech),
+        Group::Poster | Group::Storyboard | Group::Stills | Group::Animation | Group::Pages => true,
+        _ => false,
     }
 }
