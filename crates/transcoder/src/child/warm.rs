@@ -38,6 +38,7 @@ fn has_tracks(job: &ChildJob) -> bool {
 fn makes_pictures(job: &ChildJob) -> bool {
     match job.group {
         Group::Probe => matches!(job.kind.pipeline(), Kind::Image | Kind::Document),
-        group => !matches!(group, Group::Ladder | Group::Audio | Group::Speech | Group::Subtitles),
+        Group::Poster | Group::Storyboard | Group::Stills | Group::Animation | Group::Pages => true,
+        _ => false,
     }
 }

@@ -73,10 +73,10 @@ impl Limits {
         let longest_s = limits::MAX_DURATION.as_secs();
         let duration_s = info.and_then(|info| info.duration_ms).map_or(longest_s, |ms| (ms / 1000 + 1).min(longest_s));
         let wall_s = match group {
-            Group::Ladder => 600 + 40 * duration_s,
+            Group::Ladder | Group::Av1 | Group::Vp9 => 600 + 40 * duration_s,
             // A subtitle file has no length, and needs none.
             Group::Subtitles if info.is_none() => 300,
-            Group::Audio | Group::Speech | Group::Subtitles => 600 + 2 * duration_s,
+            Group::Audio | Group::Speech | Group::Storyboard | Group::Subtitles => 600 + 2 * duration_s,
             _ => 300,
         };
         let output_bytes = outputs.iter().map(|output| output.bytes_max(duration_s)).sum();

@@ -161,7 +161,7 @@ impl Stage {
         let Some(own) = own_cgroup() else { return };
         let (file, job) = &self.still;
         // The libraries alone take more than the first.
-        for (memory_bytes, ends) in [(30 * MIB, Some(FailureKind::LimitHit)), (job.limits.memory_bytes, None)] {
+        for (memory_bytes, ends) in [(8 * MIB, Some(FailureKind::LimitHit)), (job.limits.memory_bytes, None)] {
             let mut job = job.clone();
             job.limits.memory_bytes = memory_bytes;
             let never = CancellationToken::new();
