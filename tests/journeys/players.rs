@@ -24,7 +24,7 @@ const SECONDS: u32 = 16;
 const BITS: u32 = 14;
 const BLOCK: u32 = 80;
 /// How long the film may stand still while a player changes to another level: the time to fetch and decode a segment on a busy machine.
-const STANDSTILL_MS_MAX: u64 = 3_000;
+const STANDSTILL_MS_MAX: u64 = 2_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn players_in_a_browser_switch_levels_do_not_stall_and_seek_to_the_right_frame() {

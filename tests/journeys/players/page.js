@@ -133,9 +133,12 @@ async function play(item) {
       const frame = Math.floor(Math.random() * item.frames);
       if (number % 5 === 0) player.show(report.heights[(number / 5) % report.heights.length], false);
       video.currentTime = (frame + 0.5) / item.frame_rate;
+      // Until the seek has ended, too: into one that has not, Chromium seeks to the next keyframe now and then.
       let seen = -1;
-      await until(`frame ${frame}`, () => { check(); seen = frameShown(video); return seen === frame; }, 5000).catch(() => {});
-      report.seeks.push({ frame, seen, at: video.currentTime, height: video.videoHeight });
+      await until(`frame ${frame}`, () => { check(); seen = frameShown(video); return seen === frame && !video.seeking && video.readyState >= 3; }, 5000).catch(() => {});
+      const buffered = [...Array(video.buffered.length).keys()].map(range => [video.buffered.start(range), video.buffered.end(range)]);
+      const state = seen === frame ? undefined : { buffered, seeking: video.seeking, ready: video.readyState, quality: video.getVideoPlaybackQuality().totalVideoFrames };
+      report.seeks.push({ frame, seen, at: video.currentTime, height: video.videoHeight, state });
       check();
     }
   } catch (error) {

@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -101,16 +101,21 @@ impl Cdn {
     pub fn sign(&self, blob: &BlobName, now: OffsetDateTime) -> Result<String, CdnError> {
         let step = SHARED_FOR.as_secs().cast_signed();
         let window = now.unix_timestamp() - now.unix_timestamp().rem_euclid(step);
+        if let Some(url) = self.kept(window).urls.get(blob) {
+            return Ok(url.clone());
+        }
+        // Not under the lock: RSA takes milliseconds. Two who sign the same make the same.
+        let url = self.signed(&format!("/{}", utf8_percent_encode(&blob.key, PATH_ESCAPES)), window)?;
+        self.kept(window).urls.insert(blob.clone(), url.clone());
+        Ok(url)
+    }
+
+    fn kept(&self, window: i64) -> MutexGuard<'_, Kept> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.window != window || kept.urls.len() >= MAX_KEPT {
             *kept = Kept { window, urls: HashMap::new() };
         }
-        if let Some(url) = kept.urls.get(blob) {
-            return Ok(url.clone());
-        }
-        let url = self.signed(&format!("/{}", utf8_percent_encode(&blob.key, PATH_ESCAPES)), window)?;
-        kept.urls.insert(blob.clone(), url.clone());
-        Ok(url)
+        kept
     }
 
     fn signed(&self, path: &str, from: i64) -> Result<String, CdnError> {

@@ -81,6 +81,9 @@ fn token(shown: &Shown) -> PlaybackToken {
     PlaybackToken { tenant: asset.tenant, asset: asset.id, epoch: asset.playback_epoch, expires_at }
 }
 
+/// Whether a URL opens at some second: what the store or the CDN says.
+type Accepts = Box<dyn Fn(&str, i64) -> bool>;
+
 /// Until when a URL of the store is valid (SigV4: `X-Amz-Date` and `X-Amz-Expires`).
 fn store_accepts(url: &str, now: i64) -> bool {
     let url: url::Url = url.parse().unwrap();
@@ -94,12 +97,12 @@ fn store_accepts(url: &str, now: i64) -> bool {
 #[tokio::test]
 async fn a_film_of_two_hours_plays_from_one_playlist_though_its_signatures_live_ten_minutes() {
     let cloudfront = Cdn::new(&cdn::config(CdnSignature::CloudFront)).unwrap();
-    let accepts: [(Delivery, Box<dyn Fn(&str, i64) -> bool>); 3] = [
+    let ways: [(Delivery, Accepts); 3] = [
         (Delivery::Redirect, Box::new(store_accepts)),
         (cdn_of(CdnSignature::CloudFront), Box::new(move |url, now| cdn::cloudfront_accepts(&cloudfront, url, now))),
         (cdn_of(CdnSignature::Hmac), Box::new(|url, now| cdn::cloudflare_accepts(url, 600, now))),
     ];
-    for (delivery, accepts) in accepts {
+    for (delivery, accepts) in ways {
         let (scene, film) = (Scene::new(delivery), film());
         let token = token(&film).seal(&scene.door.keys);
         let (status, _, playlist) = scene.get(&film, &token, "media/h264-360p.m3u8").await;
