@@ -4,7 +4,7 @@ export MEDIA_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/m
 export CARGO_TARGET_DIR ?= $(MEDIA_CACHE)/target
 BIN := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help setup build demo test lint bench fix generated up
+.PHONY: help setup build demo test lint bench bench-stills fix generated up
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -34,6 +34,10 @@ bench: build ## Three times the demo's film: seconds from upload to captions, to
 	@for run in 1 2 3; do \
 	  CI=true $(BIN)/media-devstack demo 2>/dev/null | grep -E 'transcript.created|asset.ready|It took' || exit 1; \
 	done
+
+bench-stills: setup
+	cargo build --locked --release --workspace --bins --example bench_stills
+	$(CARGO_TARGET_DIR)/release/examples/bench_stills
 
 fix: setup ## Mend what can be mended by itself
 	cargo fmt --all

@@ -69,6 +69,27 @@ fn every_type_that_we_take_is_read() {
 }
 
 #[test]
+fn a_picture_that_can_only_be_read_whole_needs_no_file_for_it() {
+    let bench = Bench::new();
+    // 48 megapixels: more bytes than libvips keeps in memory by itself
+    let large = bench.path("large.v");
+    vips(&["black", large.to_str().unwrap(), "8000", "6000", "--bands", "3"]);
+    for (name, mime, options) in [
+        ("interlaced.png", "image/png", "[interlace,compression=1]"),
+        ("progressive.jpg", "image/jpeg", "[interlace]"),
+        ("tiled.tiff", "image/tiff", "[tile,compression=deflate]"),
+        ("large.jp2", "image/jp2", ""),
+        ("large.avif", "image/avif", "[compression=av1,effort=0]"),
+        ("large.webp", "image/webp", "[effort=0]"),
+    ] {
+        let file = bench.path(name);
+        vips(&["copy", large.to_str().unwrap(), &format!("{}{options}", file.display())]);
+        let ran = bench.run(&file, mime, Kind::Image, Group::Stills, &["webp-320"]).unwrap_or_else(|failure| panic!("{name}: {failure}"));
+        assert_eq!(ran.done.outputs[0].height, Some(240), "{name}");
+    }
+}
+
+#[test]
 fn a_drawing_is_drawn_with_its_words_and_fetches_nothing() {
     let bench = Bench::new();
     let file = bench.path("drawing.svg");
