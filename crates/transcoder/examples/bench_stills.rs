@@ -54,7 +54,11 @@ fn run() -> Result<f64, Failure> {
     let program = std::env::current_exe()?.ancestors().nth(2).ok_or("no folder of programs")?.join("media-transcoder");
     println!("machine   {}, {} processors", processor()?, std::thread::available_parallelism()?);
     println!("source    {} bytes: {}", file.metadata()?.len(), said(Command::new("vipsheader").arg(&file))?);
-    println!("ours      {} (decode once, four WebP), {} build", program.display(), if cfg!(debug_assertions) { "debug" } else { "release" });
+    println!(
+        "ours      {} (decode once, four WebP), {} build",
+        program.display(),
+        if cfg!(debug_assertions) { "debug" } else { "release" }
+    );
     println!("theirs    VIPS_CONCURRENCY=1 vipsthumbnail FILE -s WIDTHx -o WIDTH.webp[Q=80,strip], for each of {WIDTHS:?}");
     println!("versions  {}, media-transcoder {}", said(Command::new("vips").arg("--version"))?, env!("CARGO_PKG_VERSION"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -68,7 +72,11 @@ fn run() -> Result<f64, Failure> {
     }
     let ratio = median(&ours, |run| run.0) / median(&theirs, |run| run.0);
     let wall = median(&ours, |run| run.1) / median(&theirs, |run| run.1);
-    println!("median    ours {:.3} s CPU, theirs {:.3} s: {ratio:.2} of theirs (goal {GOAL}); wall {wall:.2}", median(&ours, |run| run.0), median(&theirs, |run| run.0));
+    println!(
+        "median    ours {:.3} s CPU, theirs {:.3} s: {ratio:.2} of theirs (goal {GOAL}); wall {wall:.2}",
+        median(&ours, |run| run.0),
+        median(&theirs, |run| run.0)
+    );
     Ok(ratio)
 }
 
