@@ -4,7 +4,7 @@ export MEDIA_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/m
 export CARGO_TARGET_DIR ?= $(MEDIA_CACHE)/target
 BIN := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help setup build demo test lint bench fuzz fix generated up
+.PHONY: help setup build demo test lint bench bench-stills fuzz fix generated up
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,6 +37,10 @@ bench: build ## Three times the demo's film: seconds from upload to captions, to
 
 fuzz: build ## A thousand broken headers of each container (the tests make seventy)
 	MEDIA_FUZZ=1000 cargo test --locked --workspace --test it -- hostile::fuzz --nocapture
+
+bench-stills: setup
+	cargo build --locked --release --workspace --bins --example bench_stills
+	$(CARGO_TARGET_DIR)/release/examples/bench_stills
 
 fix: setup ## Mend what can be mended by itself
 	cargo fmt --all

@@ -29,7 +29,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("worker", &["domain", "runtime", "storage", "messaging"]),
     ("api", &["domain", "runtime", "storage", "blobs", "manifests", "captions", "proto"]),
     ("scanner", &["domain", "runtime", "storage", "messaging", "worker", "blobs"]),
-    ("transcoder", &["domain", "runtime", "storage", "messaging", "worker", "blobs"]),
+    ("transcoder", &["domain", "runtime", "storage", "messaging", "worker", "blobs", "captions"]),
     ("captioner", &["domain", "runtime", "storage", "messaging", "worker", "blobs", "captions"]),
     // Of `worker` only its word on whether the servers are there.
     ("outbox-relay", &["domain", "runtime", "storage", "messaging", "worker"]),

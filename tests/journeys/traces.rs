@@ -154,7 +154,7 @@ async fn an_upload_that_ends_in_another_trace_goes_on_in_the_one_it_began_in() {
     let (world, collector) = traced("two-traces", &[Binary::Relay, Binary::Api, Binary::Scanner]).await;
     let mut caller = world.caller().await;
     let ((begun, first), (ended, last)) = (callers_span(0xaaaa), callers_span(0xbbbb));
-    let id = upload(&mut caller, AssetKind::Subtitle, &samples::subtitle(), &first, &last).await;
+    let id = upload(&mut caller, AssetKind::Document, &samples::document(500), &first, &last).await;
     caller.until(&id, AssetStatus::Ready, LIMIT).await;
 
     let expected = [

@@ -18,8 +18,7 @@ const CONTAINERS: &[&str] = &[
     "application/ogg",
 ];
 const AUDIO: &[&str] = &["audio/mpeg", "audio/aac", "audio/x-flac", "audio/x-wav", "audio/ogg", "audio/opus"];
-const IMAGES: &[&str] =
-    &["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/heif", "image/tiff", "image/jp2", "image/svg+xml"];
+const IMAGES: &[&str] = &["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/heif", "image/tiff", "image/svg+xml"];
 const DOCUMENTS: &[&str] = &[
     "application/pdf",
     "application/msword",

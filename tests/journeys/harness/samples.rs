@@ -13,9 +13,12 @@ pub fn subtitle() -> Vec<u8> {
     b"WEBVTT\n\n00:00:01.000 --> 00:00:02.500\nHello there.\n".to_vec()
 }
 
-/// A PDF of at least so many bytes: one page with nothing on it, behind a comment that fills it up.
+/// A letter of at least so many bytes, of which nothing is made: only the scanner is needed for it.
 pub fn document(bytes: usize) -> Vec<u8> {
-    pdf(1, bytes)
+    let mut file = b"{\\rtf1\\ansi ".to_vec();
+    file.resize(bytes.max(64), b'x');
+    file.push(b'}');
+    file
 }
 
 /// A PDF of so many pages and at least so many bytes.
