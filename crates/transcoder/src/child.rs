@@ -21,6 +21,7 @@ mod source;
 mod source_element;
 mod tally;
 mod tracks;
+mod upright;
 mod vips;
 mod webp;
 
