@@ -177,7 +177,8 @@ mod tests {
             make: Recipe::H264 { height: 360, bitrate_kbps: 800 },
             track: 0,
         }];
-        let video = VideoInfo { codec: "h264".into(), width: 640, height: 360, frame_rate: (30, 1), frames: Some(180) };
+        let video =
+            VideoInfo { codec: "h264".into(), width: 640, height: 360, frame_rate: (30, 1), frames: Some(180), ..VideoInfo::default() };
         let info = MediaInfo { duration_ms: Some(6000), video: Some(video), ..MediaInfo::default() };
         let limits = Limits::of(Group::Ladder, 1, Some(&info), &outputs);
         ChildJob { size: 1, mime: "video/mp4".into(), kind: Kind::Video, group: Group::Ladder, outputs, info: Some(info), limits }

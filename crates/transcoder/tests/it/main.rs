@@ -4,9 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod bench;
+mod colours;
 mod containers;
 mod damage;
 mod endings;
+mod geometry;
 mod ladder;
 mod pictures;
+mod samples;
 mod sound;
+mod timestamps;
