@@ -210,7 +210,7 @@ impl Decoding {
     ) -> Result<(), Failed> {
         let sink = |element: &gst::Element| element.static_pad("sink");
         if let (Some(caps), Some(first), Some(head)) = (pad.current_caps(), first.and_then(sink), sink(head)) {
-            upright::watch(&caps, &first, &head);
+            upright::watch(pipeline, &caps, &first, &head);
         }
         if let Some(method) = orientation::of_track(&self.context, pad)? {
             upright::turn(pipeline, method);

@@ -47,7 +47,7 @@ fn repeated_and_backward_times_come_out_rising() {
             .unwrap_or_else(|failure| panic!("{name}: {failure} {:?}", failure.source));
         let times = times_ms(&ran.files[0]);
         assert!(times.is_sorted_by(|a, b| a < b), "{name}: {times:?}");
-        assert!(times.len() >= 67 && times.last() == Some(&2960), "{name}: {} {times:?}", times.len());
+        assert!(times.len() >= 67 && times.last().is_some_and(|last| last.abs_diff(2960) <= 5), "{name}: {} {times:?}", times.len());
     }
 }
 
@@ -73,6 +73,10 @@ fn with_edit(bench: &Bench, plain: &Path, name: &str, length_ms: u32, start: u32
     assert_eq!(&bytes[list..list + 8], [0, 0, 0, 0, 0, 0, 0, 1]);
     bytes[list + 8..list + 12].copy_from_slice(&length_ms.to_be_bytes());
     bytes[list + 12..list + 16].copy_from_slice(&start.to_be_bytes());
+    for (header, duration) in [(b"mvhd", 16), (b"tkhd", 20)] {
+        let at = bytes.windows(4).position(|window| window == header).unwrap() + 4 + duration;
+        bytes[at..at + 4].copy_from_slice(&length_ms.to_be_bytes());
+    }
     let path = bench.path(name);
     std::fs::write(&path, bytes).unwrap();
     path
