@@ -68,6 +68,36 @@ fn frames_shown(file: &impl ReadAt, moov: Span, trak: Span, edts: Span, stbl: Sp
     Ok(Some(count.saturating_sub(left_out)).filter(|_| is_constant))
 }
 
+/// Another duration of the movie, as bytes and their place, where an edit list shows what lies behind the real one in its
+/// media: 1.22's demuxer takes both for the same time, and would stop too early.
+///
+/// # Errors
+/// [`Failed`] where the file cannot be read.
+pub fn longer_duration(file: &impl ReadAt) -> Result<Option<(u64, Vec<u8>)>, Failed> {
+    let Some(moov) = child(file, Span { start: 0, end: file.size() }, b"moov")? else { return Ok(None) };
+    let Some(mvhd) = child(file, moov, b"mvhd")? else { return Ok(None) };
+    let Some(movie) = Times::read(file, mvhd)? else { return Ok(None) };
+    let mut longest = movie.duration;
+    for (name, trak) in children(file, moov)? {
+        if &name == b"trak"
+            && let Some(edts) = child(file, trak, b"edts")?
+            && let Some(mdhd) = path(file, trak, &[b"mdia", b"mdhd"])?
+            && let (Some(media), Some(_)) = (Times::read(file, mdhd)?, only_edit(file, edts)?)
+        {
+            let whole = u128::from(media.duration) * u128::from(movie.scale) / u128::from(media.scale.max(1));
+            // and what pictures are shown later than they are decoded
+            longest = longest.max(u64::try_from(whole).unwrap_or(0).saturating_add(u64::from(movie.scale)));
+        }
+    }
+    let is_long = file.read_at(mvhd.start, 1)?.first() == Some(&1);
+    let (at, bytes) = if is_long {
+        (24, longest.to_be_bytes().to_vec())
+    } else {
+        (16, u32::try_from(longest).unwrap_or(u32::MAX).to_be_bytes().to_vec())
+    };
+    Ok((longest > movie.duration).then_some((mvhd.start + at, bytes)))
+}
+
 /// Start and length of the piece that is shown (ISO/IEC 14496-12, 8.6.6), in the media's and in the movie's units. None
 /// where it is not one piece, or not at its own speed. An empty edit is a delay.
 fn only_edit(file: &impl ReadAt, edts: Span) -> Result<Option<(u64, u64)>, Failed> {

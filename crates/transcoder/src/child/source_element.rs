@@ -15,11 +15,11 @@ glib::wrapper! {
 }
 
 impl SourceElement {
-    /// Reads `source`, behind an `opening` that stands for bytes in front of it.
-    pub fn new(source: Arc<Source>, opening: Vec<u8>) -> Self {
+    /// Reads `source`, behind an `opening` that stands for bytes in front of it, with `other` bytes from a place on.
+    pub fn new(source: Arc<Source>, opening: Vec<u8>, other: Option<(u64, Vec<u8>)>) -> Self {
         let element: Self = glib::Object::new();
         // Only here, on an object that nobody else has yet.
-        if element.imp().source.set(imp::Behind { opening, source }).is_err() {
+        if element.imp().source.set(imp::Behind { opening, other, source }).is_err() {
             unreachable!("a new element has no source");
         }
         element
@@ -43,6 +43,7 @@ mod imp {
     #[derive(Debug)]
     pub struct Behind {
         pub(super) opening: Vec<u8>,
+        pub(super) other: Option<(u64, Vec<u8>)>,
         pub(super) source: Arc<Source>,
     }
 
@@ -65,8 +66,27 @@ mod imp {
             };
             let (behind, rest) = (offset.saturating_sub(opening), length - (to - from));
             let pieces = if rest == 0 || behind >= self.source.size() { Vec::new() } else { self.source.pieces(behind, rest)? };
-            Ok((head, pieces))
+            match &self.other {
+                Some((at, bytes)) if *at < offset + length && offset < at + bytes.len() as u64 => {
+                    Ok((replaced(head, &pieces, offset, *at, bytes)?, Vec::new()))
+                }
+                _ => Ok((head, pieces)),
+            }
         }
+    }
+
+    /// All in one buffer that begins at `offset`, with other bytes from `at` on.
+    fn replaced(head: gstreamer::Buffer, pieces: &[Piece], offset: u64, at: u64, bytes: &[u8]) -> Result<gstreamer::Buffer, Failed> {
+        let head = head.map_readable().map_err(|error| Failed::internal(error.to_string()))?;
+        let mut all = head.to_vec();
+        pieces.iter().for_each(|piece| all.extend_from_slice(piece.as_ref()));
+        for (place, byte) in (at..).zip(bytes) {
+            let target = place.checked_sub(offset).and_then(|index| all.get_mut(usize::try_from(index).ok()?));
+            if let Some(target) = target {
+                *target = *byte;
+            }
+        }
+        Ok(gstreamer::Buffer::from_slice(all))
     }
 
     #[glib::object_subclass]

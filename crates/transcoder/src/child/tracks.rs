@@ -7,7 +7,10 @@ use std::sync::{
 
 use gstreamer::{self as gst, glib, prelude::*};
 
+use media_domain::work::Group;
+
 use super::{
+    boxes,
     codecs::{self, Codec, Track},
     context::{Context, Ending},
     failed::Failed,
@@ -37,8 +40,10 @@ pub trait TrackListener: Send + Sync + 'static {
 pub fn demux(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, listener: impl TrackListener) -> Result<gst::Element, Failed> {
     let mime = &context.job.mime;
     let factory = codecs::demuxer(mime).ok_or_else(|| Failed::unsupported(format!("no demuxer for {mime}")))?;
+    // A probe wants the duration as it is.
+    let other = if factory == "qtdemux" && context.job.group != Group::Probe { boxes::longer_duration(&*context.source)? } else { None };
     let opening = if factory == "tsdemux" { transport::opening(&*context.source)? } else { Vec::new() };
-    let (source, demuxer) = (SourceElement::new(context.source.clone(), opening), make(factory)?);
+    let (source, demuxer) = (SourceElement::new(context.source.clone(), opening, other), make(factory)?);
     let internal = |error: glib::BoolError| Failed::internal(error.to_string());
     pipeline.add_many([source.upcast_ref(), &demuxer]).map_err(internal)?;
     gst::Element::link(source.upcast_ref(), &demuxer).map_err(internal)?;
