@@ -39,6 +39,20 @@ pub struct VideoInfo {
     pub frame_rate: (u32, u32),
     /// How many frames the container promises, where it does.
     pub frames: Option<u64>,
+    /// How its light is coded, where that is of high dynamic range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hdr: Option<HighRange>,
+    /// Whether pictures are woven of two fields, by what the container or the bitstream's head says.
+    #[serde(default)]
+    pub interlaced: bool,
+}
+
+/// Transfer functions of high dynamic range (ITU-R BT.2100).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HighRange {
+    Pq,
+    Hlg,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

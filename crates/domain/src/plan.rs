@@ -197,7 +197,7 @@ mod tests {
     fn video(width: u32, height: u32, audio: bool) -> MediaInfo {
         MediaInfo {
             duration_ms: Some(10_000),
-            video: Some(VideoInfo { codec: "h264".into(), width, height, frame_rate: (30, 1), frames: Some(300) }),
+            video: Some(VideoInfo { codec: "h264".into(), width, height, frame_rate: (30, 1), frames: Some(300), ..VideoInfo::default() }),
             audio: audio.then(|| AudioInfo { codec: "aac".into(), channels: 2, sample_rate: 48_000, ..AudioInfo::default() }),
             ..MediaInfo::default()
         }

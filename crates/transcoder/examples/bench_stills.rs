@@ -21,6 +21,7 @@ use std::{
 use bytes::Bytes;
 use media_domain::{Kind, Profiles, work::Group};
 use media_transcoder::{
+    child::lock::Layers,
     parent::{BoxError, OutputWriter, RangeReader, run_child},
     protocol::{ChildJob, Limits, Output},
 };
@@ -102,12 +103,13 @@ async fn our_sizes(program: &Path, file: &Path, folder: &Path) -> Result<(), Fai
     let (mut outputs, mut writers) = (Vec::new(), Vec::new());
     for width in WIDTHS {
         let profile = profiles.find(Kind::Image, &format!("webp-{width}")).ok_or("no such profile")?;
-        outputs.push(Output { profile: profile.name.clone(), make: profile.make.clone(), track: 0 });
+        outputs.push(Output { profile: profile.name.clone(), make: profile.make.clone(), track: 0, damaged: profile.damaged });
         writers.push(LocalWriter(File::create(folder.join(format!("ours-{width}.webp")))?));
     }
     let info = Some(media_domain::MediaInfo::default());
     let limits = Limits::of(Group::Stills, size, info.as_ref(), &outputs);
-    let job = ChildJob { size, mime: "image/jpeg".into(), kind: Kind::Image, group: Group::Stills, outputs, info, limits };
+    let job =
+        ChildJob { size, mime: "image/jpeg".into(), kind: Kind::Image, group: Group::Stills, outputs, info, limits, layers: Layers::ALL };
     run_child(program, &job, &source, &mut writers, |_| (), &CancellationToken::new()).await?;
     Ok(())
 }

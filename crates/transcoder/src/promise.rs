@@ -200,7 +200,8 @@ mod tests {
             track: 0,
             damaged: Damaged::Refuse,
         }];
-        let video = VideoInfo { codec: "h264".into(), width: 640, height: 360, frame_rate: (30, 1), frames: Some(180) };
+        let video =
+            VideoInfo { codec: "h264".into(), width: 640, height: 360, frame_rate: (30, 1), frames: Some(180), ..VideoInfo::default() };
         let info = MediaInfo { duration_ms: Some(6000), video: Some(video), ..MediaInfo::default() };
         let limits = Limits::of(Group::Ladder, 1, Some(&info), &outputs);
         ChildJob {

@@ -190,7 +190,11 @@ pub(crate) mod tests {
     #[test]
     fn a_sheet_whose_numbers_cannot_be_is_no_storyboard() {
         let tiles = Tiles { columns: 10, count: 100, width: 160, height: 90, interval_ms: 1_000 };
-        let sheet = |tiles| Variant { mime: "image/jpeg".into(), details: VariantDetails { tiles: Some(tiles), ..VariantDetails::default() }, ..rung() };
+        let sheet = |tiles| Variant {
+            mime: "image/jpeg".into(),
+            details: VariantDetails { tiles: Some(tiles), ..VariantDetails::default() },
+            ..rung()
+        };
         assert_eq!(storyboard(&sheet(tiles)).unwrap().tiles, tiles);
         assert_eq!(storyboard(&sheet(Tiles { columns: 0, ..tiles })), None);
         assert_eq!(storyboard(&sheet(Tiles { interval_ms: 0, ..tiles })), None);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 
-use super::failed::Failed;
+use super::{failed::Failed, tone_map};
 
 /// Files of GStreamer's plugin folder. What is not named here does not exist for a file, whatever it asks for: no URI
 /// source, no playlist demuxer.
@@ -26,6 +26,7 @@ const PLUGINS: &[&str] = &[
     "typefindfunctions",
     // codecs
     "videoparsersbad",
+    "jpegformat",
     "audioparsers",
     "libav",
     "aom",
@@ -54,7 +55,7 @@ pub fn start() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Loads the plugins, and the muxer that is linked in.
+/// Loads the plugins, our own filter, and the muxer that is linked in.
 ///
 /// # Errors
 /// [`Failed`] naming the plugin that is missing.
@@ -63,6 +64,7 @@ pub fn load() -> Result<(), Failed> {
         let path = folder().join(format!("libgst{name}.so"));
         gst::Plugin::load_file(&path).map_err(|error| Failed::internal(format!("{name}: {error}")))?;
     }
+    tone_map::register().map_err(|error| Failed::internal(format!("tonemap: {error}")))?;
     gstfmp4::plugin_register_static().map_err(|error| Failed::internal(format!("fmp4: {error}")))
 }
 

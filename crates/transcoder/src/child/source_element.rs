@@ -4,7 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use gstreamer::{glib, subclass::prelude::ObjectSubclassIsExt};
 
-use super::source::{Piece, Source};
+use super::{
+    failed::Failed,
+    source::{Piece, Source},
+};
 
 glib::wrapper! {
     /// A `GstBaseSrc` over a [`Source`]. Chosen over `appsrc`, which turns a failed read into an ordinary end.
@@ -12,10 +15,11 @@ glib::wrapper! {
 }
 
 impl SourceElement {
-    pub fn new(source: Arc<Source>) -> Self {
+    /// Reads `source`, behind an `opening` that stands for bytes in front of it, with `other` bytes from a place on.
+    pub fn new(source: Arc<Source>, opening: Vec<u8>, other: Option<(u64, Vec<u8>)>) -> Self {
         let element: Self = glib::Object::new();
         // Only here, on an object that nobody else has yet.
-        if element.imp().source.set(source).is_err() {
+        if element.imp().source.set(imp::Behind { opening, other, source }).is_err() {
             unreachable!("a new element has no source");
         }
         element
@@ -32,7 +36,57 @@ mod imp {
 
     #[derive(Default)]
     pub struct SourceElement {
-        pub(super) source: OnceLock<Arc<Source>>,
+        pub(super) source: OnceLock<Behind>,
+    }
+
+    /// A source behind an opening.
+    #[derive(Debug)]
+    pub struct Behind {
+        pub(super) opening: Vec<u8>,
+        pub(super) other: Option<(u64, Vec<u8>)>,
+        pub(super) source: Arc<Source>,
+    }
+
+    impl Behind {
+        fn opening_bytes(&self) -> u64 {
+            self.opening.len() as u64
+        }
+
+        fn size(&self) -> u64 {
+            self.opening_bytes() + self.source.size()
+        }
+
+        /// What of the opening lies in this range, and the pieces of the source behind it.
+        fn read(&self, offset: u64, length: u64) -> Result<(gstreamer::Buffer, Vec<Piece>), Failed> {
+            let opening = self.opening_bytes();
+            let (from, to) = (offset.min(opening), offset.saturating_add(length).min(opening));
+            let head = match self.opening.get(from as usize..to as usize) {
+                Some(bytes) if !bytes.is_empty() => gstreamer::Buffer::from_slice(bytes.to_vec()),
+                _ => gstreamer::Buffer::new(),
+            };
+            let (behind, rest) = (offset.saturating_sub(opening), length - (to - from));
+            let pieces = if rest == 0 || behind >= self.source.size() { Vec::new() } else { self.source.pieces(behind, rest)? };
+            match &self.other {
+                Some((at, bytes)) if *at < offset + length && offset < at + bytes.len() as u64 => {
+                    Ok((replaced(head, &pieces, offset, *at, bytes)?, Vec::new()))
+                }
+                _ => Ok((head, pieces)),
+            }
+        }
+    }
+
+    /// All in one buffer that begins at `offset`, with other bytes from `at` on.
+    fn replaced(head: gstreamer::Buffer, pieces: &[Piece], offset: u64, at: u64, bytes: &[u8]) -> Result<gstreamer::Buffer, Failed> {
+        let head = head.map_readable().map_err(|error| Failed::internal(error.to_string()))?;
+        let mut all = head.to_vec();
+        pieces.iter().for_each(|piece| all.extend_from_slice(piece.as_ref()));
+        for (place, byte) in (at..).zip(bytes) {
+            let target = place.checked_sub(offset).and_then(|index| all.get_mut(usize::try_from(index).ok()?));
+            if let Some(target) = target {
+                *target = *byte;
+            }
+        }
+        Ok(gstreamer::Buffer::from_slice(all))
     }
 
     #[glib::object_subclass]
@@ -93,14 +147,16 @@ mod imp {
             if offset >= source.size() {
                 return Err(gstreamer::FlowError::Eos);
             }
-            let pieces = source.pieces(offset, u64::from(length)).map_err(|failed| {
+            let (head, pieces) = source.read(offset, u64::from(length)).map_err(|failed| {
                 gstreamer::element_imp_error!(self, gstreamer::ResourceError::Read, ["{}", failed.text]);
                 gstreamer::FlowError::Error
             })?;
             match passed {
                 // Some demuxers bring a buffer of their own, of the length that they ask for.
                 Some(passed) => {
-                    let mut at = 0;
+                    let mut at = head.size();
+                    let head = head.map_readable().map_err(|_| gstreamer::FlowError::Error)?;
+                    passed.copy_from_slice(0, &head).map_err(|_| gstreamer::FlowError::Error)?;
                     for piece in &pieces {
                         passed.copy_from_slice(at, piece.as_ref()).map_err(|_| gstreamer::FlowError::Error)?;
                         at += piece.as_ref().len();
@@ -108,20 +164,19 @@ mod imp {
                     passed.set_size(at);
                     Ok(CreateSuccess::FilledBuffer)
                 }
-                None => Ok(CreateSuccess::NewBuffer(without_copy(offset, pieces))),
+                None => Ok(CreateSuccess::NewBuffer(without_copy(offset, head, pieces))),
             }
         }
     }
 
-    fn without_copy(offset: u64, pieces: Vec<Piece>) -> gstreamer::Buffer {
-        let bytes: usize = pieces.iter().map(|piece| piece.as_ref().len()).sum();
-        let mut buffer = gstreamer::Buffer::new();
-        if let Some(buffer) = buffer.get_mut() {
-            buffer.set_offset(offset);
-            buffer.set_offset_end(offset + bytes as u64);
-            for piece in pieces {
-                buffer.append_memory(gstreamer::Memory::from_slice(piece));
-            }
+    fn without_copy(offset: u64, head: gstreamer::Buffer, pieces: Vec<Piece>) -> gstreamer::Buffer {
+        let mut buffer = head;
+        let bytes = buffer.size() + pieces.iter().map(|piece| piece.as_ref().len()).sum::<usize>();
+        let writable = buffer.make_mut();
+        writable.set_offset(offset);
+        writable.set_offset_end(offset + bytes as u64);
+        for piece in pieces {
+            writable.append_memory(gstreamer::Memory::from_slice(piece));
         }
         buffer
     }

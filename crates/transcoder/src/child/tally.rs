@@ -48,6 +48,11 @@ impl Earliest {
         self.0.fetch_min(time.map_or(u64::MAX, gst::ClockTime::nseconds), Ordering::Relaxed);
     }
 
+    fn is_after(&self, time: gst::ClockTime) -> bool {
+        let earliest = self.0.load(Ordering::Relaxed);
+        earliest != u64::MAX && time.nseconds() < earliest
+    }
+
     fn milliseconds(&self) -> Option<u64> {
         Some(self.0.load(Ordering::Relaxed)).filter(|nanoseconds| *nanoseconds != u64::MAX).map(|nanoseconds| nanoseconds / 1_000_000)
     }
@@ -102,15 +107,16 @@ impl Tally {
     }
 
     /// Counts what goes into a decoder, as far as a frame must come of it: from the first keyframe on, inside the edit
-    /// list, and meant to be shown.
+    /// list, and meant to be shown. Pictures shown before the first keyframe may need what was cut off.
     pub fn watch_decoder_input(self: &Arc<Self>, pad: &gst::Pad, codec: &'static Codec) {
-        let (tally, started) = (self.clone(), AtomicBool::new(false));
+        let (tally, started, first_shown) = (self.clone(), AtomicBool::new(false), Earliest::default());
         each_buffer(pad, move |pad, buffer| {
-            if !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
-                started.store(true, Ordering::Relaxed);
+            if !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) && !started.swap(true, Ordering::Relaxed) {
+                first_shown.see(buffer.pts());
             }
+            let is_leading = buffer.pts().is_some_and(|pts| first_shown.is_after(pts));
             let hidden = buffer.flags().contains(gst::BufferFlags::DECODE_ONLY) || (codec.name == "vp8" && vp8_is_hidden(buffer));
-            if started.load(Ordering::Relaxed) && !hidden && is_inside_segment(pad, buffer) {
+            if started.load(Ordering::Relaxed) && !hidden && !is_leading && is_inside_segment(pad, buffer) {
                 tally.track(codec.track).to_decoder.fetch_add(1, Ordering::Relaxed);
             }
         });

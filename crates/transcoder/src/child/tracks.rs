@@ -7,13 +7,18 @@ use std::sync::{
 
 use gstreamer::{self as gst, glib, prelude::*};
 
+use media_domain::work::Group;
+
 use super::{
+    boxes,
     codecs::{self, Codec, Track},
     context::{Context, Ending},
     failed::Failed,
+    orientation,
     pipeline::make,
     source_element::SourceElement,
     tally::Tally,
+    transport, upright,
 };
 
 /// Compressed bytes that a track may be ahead of its decoder. The branches of a graph never wait for each other, so a
@@ -35,7 +40,10 @@ pub trait TrackListener: Send + Sync + 'static {
 pub fn demux(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, listener: impl TrackListener) -> Result<gst::Element, Failed> {
     let mime = &context.job.mime;
     let factory = codecs::demuxer(mime).ok_or_else(|| Failed::unsupported(format!("no demuxer for {mime}")))?;
-    let (source, demuxer) = (SourceElement::new(context.source.clone()), make(factory)?);
+    // A probe wants the duration as it is.
+    let other = if factory == "qtdemux" && context.job.group != Group::Probe { boxes::longer_duration(&*context.source)? } else { None };
+    let opening = if factory == "tsdemux" { transport::opening(&*context.source)? } else { Vec::new() };
+    let (source, demuxer) = (SourceElement::new(context.source.clone(), opening, other), make(factory)?);
     let internal = |error: glib::BoolError| Failed::internal(error.to_string());
     pipeline.add_many([source.upcast_ref(), &demuxer]).map_err(internal)?;
     gst::Element::link(source.upcast_ref(), &demuxer).map_err(internal)?;
@@ -145,13 +153,20 @@ pub struct Heads {
 /// [`Failed`] where no demuxer reads the type. A track that is wanted and missing ends the graph.
 pub fn decode(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, heads: Heads) -> Result<Arc<Tally>, Failed> {
     let tally = Tally::new(context.activity.clone());
-    let decoding = Decoding { pipeline: pipeline.downgrade(), tally: tally.clone(), heads: Mutex::new(heads), unknown: Mutex::default() };
+    let decoding = Decoding {
+        pipeline: pipeline.downgrade(),
+        context: context.clone(),
+        tally: tally.clone(),
+        heads: Mutex::new(heads),
+        unknown: Mutex::default(),
+    };
     demux(pipeline, context, ending, decoding)?;
     Ok(tally)
 }
 
 struct Decoding {
     pipeline: glib::WeakRef<gst::Pipeline>,
+    context: Context,
     tally: Arc<Tally>,
     /// Those that still have no track.
     heads: Mutex<Heads>,
@@ -182,8 +197,30 @@ impl Decoding {
             }
             elements.push(decoder);
         }
+        if codec.track == Track::Video {
+            self.make_upright(&pipeline, pad, elements.first(), &head)?;
+        }
         elements.push(head);
         attach(&pipeline, pad, &elements)
+    }
+}
+
+impl Decoding {
+    fn make_upright(
+        &self,
+        pipeline: &gst::Pipeline,
+        pad: &gst::Pad,
+        first: Option<&gst::Element>,
+        head: &gst::Element,
+    ) -> Result<(), Failed> {
+        let sink = |element: &gst::Element| element.static_pad("sink");
+        if let (Some(caps), Some(first), Some(head)) = (pad.current_caps(), first.and_then(sink), sink(head)) {
+            upright::watch(pipeline, &caps, &first, &head);
+        }
+        if let Some(method) = orientation::of_track(&self.context, pad)? {
+            upright::turn(pipeline, method);
+        }
+        Ok(())
     }
 }
 

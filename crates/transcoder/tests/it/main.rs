@@ -5,13 +5,17 @@
 
 mod animation;
 mod bench;
+mod colours;
 mod containers;
 mod damage;
 mod endings;
+mod geometry;
 mod hostile;
 mod ladder;
 mod pages;
 mod pictures;
+mod samples;
 mod sound;
 mod stills;
 mod subtitles;
+mod timestamps;

@@ -19,13 +19,11 @@ use super::super::{
     outputs::Outputs,
     picture_size, pipeline, tally,
     tracks::{self, Heads},
+    upright,
 };
 use crate::protocol::Counts;
 
 const KEYFRAME_INTERVAL: gst::ClockTime = gst::ClockTime::from_seconds(2);
-
-/// From decoded pictures to upright, progressive BT.709 in 4:2:0 and 8 bit. BT.601 is converted, not relabelled.
-pub const UPRIGHT: &str = "videoconvert name=pictures ! video/x-raw,format=I420,colorimetry=bt709 ! deinterlace fields=top method=greedyh ! videoflip video-direction=auto";
 
 /// Makes the outputs of a video.
 ///
@@ -45,7 +43,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     }
     let mut description = String::new();
     if !pictures.is_empty() {
-        description += &format!("{UPRIGHT} ! tee name=rungs {pictures}");
+        description += &format!("{} ! tee name=rungs {pictures}", upright::CHAIN);
     }
     if !sound.is_empty() {
         description += &format!(" {SOUND} ! tee name=renditions {sound}");

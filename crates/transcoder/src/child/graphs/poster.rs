@@ -7,16 +7,14 @@ use gstreamer_app as gst_app;
 use gstreamer_video::{self as gst_video, prelude::*};
 use media_domain::profile::Recipe;
 
-use super::{
-    super::{
-        codecs::Track,
-        context::{Context, Ending},
-        failed::Failed,
-        fragments, picture_size, pipeline,
-        tracks::{self, Heads},
-        vips::Picture,
-    },
-    ladder,
+use super::super::{
+    codecs::Track,
+    context::{Context, Ending},
+    failed::Failed,
+    fragments, picture_size, pipeline,
+    tracks::{self, Heads},
+    upright,
+    vips::Picture,
 };
 use crate::protocol::{Counts, OutputCounts};
 
@@ -34,7 +32,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     let pipeline = pipeline::build(&format!(
         "{} ! videoscale method=lanczos add-borders=false ! video/x-raw,width={width},height={height},pixel-aspect-ratio=1/1 \
          ! videoconvert ! video/x-raw,format=RGB ! {}",
-        ladder::UPRIGHT,
+        upright::CHAIN,
         fragments::sink(0)
     ))?;
     let (ending, over) = Ending::channel();

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gstreamer::{self as gst, glib, prelude::*};
+use gstreamer_video::{VideoColorimetry, VideoOrientationMethod};
 use media_domain::{
     Kind, MediaInfo,
     info::{AudioInfo, TextInfo, VideoInfo},
@@ -11,13 +12,15 @@ use media_domain::{
 use super::super::{
     boxes,
     codecs::{self, Codec, Track},
+    colours,
     context::{Context, Ending},
     failed::Failed,
-    picture_size,
+    orientation, picture_size,
     pipeline::{self, make},
     tally,
     texts::{self, TextForm},
     tracks::{self, TrackListener},
+    upright,
 };
 use crate::protocol::Counts;
 
@@ -35,8 +38,9 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     let found = found.lock().unwrap_or_else(PoisonError::into_inner);
     let mut info = found.info(context.job.kind)?;
     info.duration_ms = duration(&pipeline, &demuxer).map(gst::ClockTime::mseconds);
-    if let Some(video) = info.video.as_mut().filter(|_| codecs::is_mp4(&context.job.mime)) {
-        video.frames = boxes::frames_promised(&*context.source)?;
+    let track = found.video.as_ref().and_then(|seen| seen.number_in_mp4);
+    if let (Some(video), Some(track)) = (info.video.as_mut(), track) {
+        video.frames = boxes::frames_promised(&*context.source, track)?;
     }
     context.sink.hello(&info);
     Ok(Counts::default())
@@ -73,6 +77,11 @@ struct Seen {
     /// From the parser, with the first sample.
     caps: Option<gst::Caps>,
     tags: Vec<gst::TagList>,
+    /// What the container says of the colours.
+    colours: Option<VideoColorimetry>,
+    /// How the pictures are turned, where the container alone says it.
+    turn: Option<VideoOrientationMethod>,
+    number_in_mp4: Option<u32>,
 }
 
 impl Found {
@@ -126,9 +135,10 @@ impl Seen {
     }
 
     fn video(&self) -> Result<VideoInfo, Failed> {
-        let is_sideways = self
-            .tag::<gst::tags::ImageOrientation>()
-            .is_some_and(|orientation| orientation.ends_with("90") || orientation.ends_with("270"));
+        let by_tag = || {
+            self.tag::<gst::tags::ImageOrientation>().is_some_and(|orientation| orientation.ends_with("90") || orientation.ends_with("270"))
+        };
+        let is_sideways = self.turn.map_or_else(by_tag, orientation::is_sideways);
         let aspect = self.fraction("pixel-aspect-ratio").unwrap_or((1, 1));
         let (width, height) = picture_size::shown(self.number("width"), self.number("height"), aspect, is_sideways);
         if width == 0 || height == 0 {
@@ -139,6 +149,11 @@ impl Seen {
             width,
             height,
             frame_rate: self.fraction("framerate").unwrap_or((0, 1)),
+            hdr: self.caps.as_ref().and_then(|caps| colours::range_of(caps, self.colours)),
+            interlaced: self
+                .structure()
+                .and_then(|structure| structure.get::<&str>("interlace-mode").ok())
+                .is_some_and(|mode| mode != "progressive"),
             ..VideoInfo::default()
         })
     }
@@ -235,7 +250,14 @@ impl TrackListener for Probing {
         if found.slot(codec.track).is_some() {
             return Ok(());
         }
-        *found.slot(codec.track) = Some(Seen { codec, caps: None, tags: Vec::new() });
+        *found.slot(codec.track) = Some(Seen {
+            codec,
+            caps: None,
+            tags: Vec::new(),
+            colours: colours::of(caps),
+            turn: orientation::of_track(&self.context, pad)?,
+            number_in_mp4: orientation::track_number(pad).filter(|_| codecs::is_mp4(&self.context.job.mime)),
+        });
         let has_one_track = pad.parent_element().is_some_and(|demuxer| demuxer.static_pad("src").is_some() || is_id3(&demuxer));
         if has_one_track {
             (found.is_complete, found.samples_wanted) = (true, PLAIN_SAMPLES);
@@ -247,6 +269,9 @@ impl TrackListener for Probing {
         last.set_property("async", false);
         let parser = codec.parser.map(make).transpose()?;
         let elements: Vec<gst::Element> = parser.into_iter().chain([last.clone()]).collect();
+        if let Some(first) = elements.first().and_then(|first| first.static_pad("sink")) {
+            upright::keep_colours_back(&first);
+        }
         if let Some(sink) = last.static_pad("sink") {
             self.watch(&sink, codec.track);
             self.forget_if_empty(&sink, codec.track);
