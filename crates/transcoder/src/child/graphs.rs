@@ -1,9 +1,11 @@
 //! A graph a group: what is decoded once, and what is made of it.
 
 pub mod audio;
+pub mod cover;
 pub mod ladder;
 pub mod poster;
 pub mod probe;
+pub mod sound;
 pub mod speech;
 pub mod stills;
 
@@ -21,6 +23,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
         (Group::Probe, Kind::Image) => stills::probe(context),
         (Group::Probe, Kind::Video | Kind::Audio) => probe::run(context),
         (Group::Speech, _) => speech::run(context),
+        (Group::Poster, Kind::Audio) => cover::run(context),
         (Group::Poster, _) => poster::run(context),
         (Group::Ladder, _) => ladder::run(context),
         (Group::Audio, _) => audio::run(context),

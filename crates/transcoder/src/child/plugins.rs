@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 
-use super::failed::Failed;
+use super::{failed::Failed, loudness};
 
 /// Files of GStreamer's plugin folder. What is not named here does not exist for a file, whatever it asks for: no URI
 /// source, no playlist demuxer.
@@ -33,6 +33,8 @@ const PLUGINS: &[&str] = &[
     "opus",
     "vorbis",
     "flac",
+    "alaw",
+    "mulaw",
     "x264",
     // pictures and sound
     "videoconvertscale",
@@ -63,7 +65,8 @@ pub fn load() -> Result<(), Failed> {
         let path = folder().join(format!("libgst{name}.so"));
         gst::Plugin::load_file(&path).map_err(|error| Failed::internal(format!("{name}: {error}")))?;
     }
-    gstfmp4::plugin_register_static().map_err(|error| Failed::internal(format!("fmp4: {error}")))
+    gstfmp4::plugin_register_static().map_err(|error| Failed::internal(format!("fmp4: {error}")))?;
+    loudness::register()
 }
 
 /// Debian's place for plugins of this machine's architecture.

@@ -5,9 +5,16 @@
 
 mod bench;
 mod containers;
+mod cover;
 mod damage;
 mod endings;
 mod hostile;
 mod ladder;
+mod listen;
+mod loudness;
 mod pictures;
 mod sound;
+mod sound_samples;
+mod sync;
+mod tracks;
+mod waveform;

@@ -8,15 +8,18 @@ use media_domain::{
     info::{AudioInfo, VideoInfo},
 };
 
-use super::super::{
-    boxes,
-    codecs::{self, Codec, Track},
-    context::{Context, Ending},
-    failed::Failed,
-    picture_size,
-    pipeline::{self, make},
-    tally,
-    tracks::{self, TrackListener},
+use super::{
+    super::{
+        boxes,
+        codecs::{self, Codec, Track},
+        context::{Context, Ending},
+        failed::Failed,
+        picture_size,
+        pipeline::{self, make},
+        tally,
+        tracks::{self, TrackListener},
+    },
+    cover,
 };
 use crate::protocol::Counts;
 
@@ -49,17 +52,22 @@ fn duration(pipeline: &gst::Pipeline, demuxer: &gst::Element) -> Option<gst::Clo
         .filter(|duration| !duration.is_zero())
 }
 
-/// The tracks that we would decode: the first of each kind.
+/// The tracks that we would decode: the first of pictures, and all of sound.
 #[derive(Debug, Default)]
 struct Found {
-    video: Option<Seen>,
-    audio: Option<Seen>,
+    tracks: Vec<Seen>,
     unknown: Vec<String>,
+    has_cover: bool,
     is_complete: bool,
     samples: u64,
     /// How many must have passed before the length is asked for.
     samples_wanted: u64,
 }
+
+/// Sound tracks that are looked at. A film has a dozen.
+const SOUNDS_MAX: usize = 32;
+/// After so many samples of other tracks, a further track of sound is described as the container describes it.
+const PATIENCE_SAMPLES: u64 = 3000;
 
 /// From so many frames of a plain stream its parser can tell about how long it is.
 const PLAIN_SAMPLES: u64 = 200;
@@ -67,27 +75,36 @@ const PLAIN_SAMPLES: u64 = 200;
 #[derive(Debug)]
 struct Seen {
     codec: &'static Codec,
+    /// From the demuxer.
+    announced: gst::Caps,
     /// From the parser, with the first sample.
     caps: Option<gst::Caps>,
     tags: Vec<gst::TagList>,
+    /// It has ended without a sample.
+    is_empty: bool,
 }
 
 impl Found {
-    fn slot(&mut self, track: Track) -> &mut Option<Seen> {
-        match track {
-            Track::Video => &mut self.video,
-            Track::Audio => &mut self.audio,
-        }
+    fn of(&self, track: Track) -> impl Iterator<Item = &Seen> {
+        self.tracks.iter().filter(move |seen| seen.codec.track == track)
     }
 
     fn is_over(&self) -> bool {
-        let known = |seen: &Option<Seen>| seen.as_ref().is_none_or(|seen| seen.caps.is_some());
-        self.is_complete && self.samples >= self.samples_wanted && known(&self.video) && known(&self.audio)
+        let is_known = |seen: &Seen| seen.caps.is_some() || seen.is_empty;
+        let are_first_known = [Track::Video, Track::Audio].into_iter().all(|track| self.of(track).next().is_none_or(is_known));
+        let are_known = are_first_known && (self.samples >= PATIENCE_SAMPLES || self.tracks.iter().all(is_known));
+        self.is_complete && self.samples >= self.samples_wanted && are_known
     }
 
     fn info(&self, kind: Kind) -> Result<MediaInfo, Failed> {
-        let video = self.video.as_ref().map(Seen::video).transpose()?;
-        let audio = self.audio.as_ref().map(Seen::audio).transpose()?;
+        let video = self.of(Track::Video).next().filter(|seen| !seen.is_empty).map(Seen::video).transpose()?;
+        // Tracks are told apart by their number: one without a sample keeps its place, unless it is the last.
+        let mut sounds: Vec<&Seen> = self.of(Track::Audio).collect();
+        while sounds.last().is_some_and(|seen| seen.is_empty) {
+            sounds.pop();
+        }
+        let mut further_audio = sounds.into_iter().map(Seen::audio).collect::<Result<Vec<_>, _>>()?;
+        let audio = (!further_audio.is_empty()).then(|| further_audio.remove(0));
         let unknown = |sort: &str| self.unknown.iter().find(|name| name.starts_with(sort));
         // A track that we cannot decode and that has no equal we can must not vanish in silence.
         if let Some(name) = unknown("video/").filter(|_| video.is_none() && kind.pipeline() == Kind::Video) {
@@ -99,13 +116,14 @@ impl Found {
         if video.is_none() && audio.is_none() {
             return Err(Failed::unsupported(format!("no track that we can decode; not known: {:?}", self.unknown)));
         }
-        Ok(MediaInfo { video, audio, ..MediaInfo::default() })
+        let has_cover = self.has_cover && kind.pipeline() == Kind::Audio;
+        Ok(MediaInfo { video, audio, further_audio, has_cover, ..MediaInfo::default() })
     }
 }
 
 impl Seen {
     fn structure(&self) -> Option<&gst::StructureRef> {
-        self.caps.as_ref()?.structure(0)
+        self.caps.as_ref().unwrap_or(&self.announced).structure(0)
     }
 
     fn number(&self, field: &str) -> u32 {
@@ -168,13 +186,14 @@ struct Probing {
 }
 
 impl Probing {
-    fn watch(&self, pad: &gst::Pad, track: Track) {
+    /// `place` is that of the track among all that were found.
+    fn watch(&self, pad: &gst::Pad, place: usize) {
         let (found, ending, activity) = (self.found.clone(), self.ending.clone(), self.context.activity.clone());
         tally::each_buffer(pad, move |pad, buffer| {
             activity.passed(pad, buffer);
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             found.samples += 1;
-            if let Some(seen) = found.slot(track).as_mut().filter(|seen| seen.caps.is_none()) {
+            if let Some(seen) = found.tracks.get_mut(place).filter(|seen| seen.caps.is_none()) {
                 seen.caps = pad.current_caps();
                 pad.sticky_events_foreach(|event| {
                     if let gst::EventView::Tag(tag) = event.view() {
@@ -182,6 +201,7 @@ impl Probing {
                     }
                     std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
                 });
+                found.has_cover |= found.tracks.get(place).is_some_and(|seen| seen.tags.iter().any(|tags| cover::image_of(tags).is_some()));
             }
             if found.is_over() {
                 ending.done();
@@ -190,11 +210,13 @@ impl Probing {
     }
 
     /// A track that ends without a sample is none.
-    fn forget_if_empty(&self, pad: &gst::Pad, track: Track) {
+    fn forget_if_empty(&self, pad: &gst::Pad, place: usize) {
         let (found, ending) = (self.found.clone(), self.ending.clone());
         tracks::on_end(pad, move || {
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            found.slot(track).take_if(|seen| seen.caps.is_none());
+            if let Some(seen) = found.tracks.get_mut(place) {
+                seen.is_empty = seen.caps.is_none();
+            }
             found.samples_wanted = 0;
             if found.is_over() {
                 ending.done();
@@ -211,10 +233,12 @@ impl TrackListener for Probing {
             found.unknown.push(caps.structure(0).map(|structure| structure.name().to_string()).unwrap_or_default());
             return Ok(());
         };
-        if found.slot(codec.track).is_some() {
+        let most = if codec.track == Track::Video { 1 } else { SOUNDS_MAX };
+        if found.of(codec.track).count() >= most {
             return Ok(());
         }
-        *found.slot(codec.track) = Some(Seen { codec, caps: None, tags: Vec::new() });
+        let place = found.tracks.len();
+        found.tracks.push(Seen { codec, announced: caps.clone(), caps: None, tags: Vec::new(), is_empty: false });
         let has_one_track = pad.parent_element().is_some_and(|demuxer| demuxer.static_pad("src").is_some() || is_id3(&demuxer));
         if has_one_track {
             (found.is_complete, found.samples_wanted) = (true, PLAIN_SAMPLES);
@@ -227,8 +251,8 @@ impl TrackListener for Probing {
         let parser = codec.parser.map(make).transpose()?;
         let elements: Vec<gst::Element> = parser.into_iter().chain([last.clone()]).collect();
         if let Some(sink) = last.static_pad("sink") {
-            self.watch(&sink, codec.track);
-            self.forget_if_empty(&sink, codec.track);
+            self.watch(&sink, place);
+            self.forget_if_empty(&sink, place);
         }
         tracks::attach(&pipeline, pad, &elements)
     }

@@ -34,11 +34,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
 
     let bytes = context.source.whole(limits::max_bytes(Kind::Image))?;
     let header = Picture::open(&bytes)?;
-    let (width, height) = header.size();
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > context.job.limits.pixels {
-        return Err(Failed::new(FailureCode::TooLarge, format!("{pixels} pixels, and the limit is {}", context.job.limits.pixels)));
-    }
+    within_limit(&header, context)?;
     let whole = header.thumbnail(&bytes, widest)?;
     let mut outputs = vec![OutputCounts::default(); context.job.outputs.len()];
     for (index, width, quality) in wanted {
@@ -50,6 +46,19 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
         }
     }
     Ok(Counts { outputs, ..Counts::default() })
+}
+
+/// Looks at a picture's size before a pixel of it is decoded.
+///
+/// # Errors
+/// [`FailureCode::TooLarge`] where it has more pixels than the job allows.
+pub fn within_limit(header: &Picture<'_>, context: &Context) -> Result<(), Failed> {
+    let (width, height) = header.size();
+    let (pixels, limit) = (u64::from(width) * u64::from(height), context.job.limits.pixels);
+    if pixels > limit {
+        return Err(Failed::new(FailureCode::TooLarge, format!("{pixels} pixels, and the limit is {limit}")));
+    }
+    Ok(())
 }
 
 /// As shown: upright.
