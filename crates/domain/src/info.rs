@@ -15,6 +15,9 @@ pub struct MediaInfo {
     /// The sound tracks after the first, in the file's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further_audio: Vec<AudioInfo>,
+    /// Whether an audio file carries a picture of itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_cover: bool,
     /// The tracks of text, in the file's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub texts: Vec<TextInfo>,

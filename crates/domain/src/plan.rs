@@ -58,18 +58,18 @@ pub fn plan(kind: Kind, info: &MediaInfo, profiles: &Profiles, asked: Option<&[P
             plan.skipped.push((profile.name.clone(), why));
             continue;
         }
-        let job = PlannedJob { profile: profile.name.clone(), required: is_required(profile, &of_kind) };
-        let is_asked_for = asked.map_or(!profile.on_request, |asked| asked.contains(&job.profile));
-        if !job.required && !is_asked_for {
-            plan.skipped.push((job.profile, "it was not asked for"));
+        let required = is_required(profile, &of_kind);
+        let is_asked_for = asked.map_or(!profile.on_request, |asked| asked.contains(&profile.name));
+        if !required && !is_asked_for {
+            plan.skipped.push((profile.name.clone(), "it was not asked for"));
             continue;
         }
         let mut jobs = Vec::new();
-        for track in 0..tracks_of(profile, info) {
+        for track in tracks_of(profile, info) {
             let Ok(name) = profile.name.of_track(track) else { continue };
             match track_does_not_apply(profile, info, track) {
                 Some(why) => plan.skipped.push((name, why)),
-                None => jobs.push(PlannedJob { profile: name, required: job.required && track == 0 }),
+                None => jobs.push(PlannedJob { profile: name, required: required && track == 0 }),
             }
         }
         match plan.groups.iter_mut().find(|planned| planned.group == profile.group) {
@@ -128,6 +128,8 @@ fn does_not_apply(profile: &Profile, all: &[&Profile], info: &MediaInfo) -> Opti
         Recipe::Aac { .. } | Recipe::Opus { .. } | Recipe::Waveform { .. } | Recipe::Pcm { .. } if info.audio.is_none() => {
             Some("the file has no audio track")
         }
+        Recipe::Aac { .. } if tracks_of(profile, info).is_empty() => Some("the source has fewer channels"),
+        Recipe::Cover { .. } if !info.has_cover => Some("the file carries no picture"),
         Recipe::H264 { height, .. } | Recipe::Vp9 { height, .. } | Recipe::Av1 { height, .. } => {
             let source = info.video.as_ref().map_or(0, |video| video.short_side());
             (height > source && !is_lowest(profile, all)).then_some("the source is smaller")
@@ -163,16 +165,20 @@ fn next_smaller(profile: &Profile, all: &[&Profile]) -> Option<u32> {
 /// The most tracks of one sort that are made something of.
 const TRACKS_MAX: usize = 16;
 
-/// How many tracks a profile is made of.
-fn tracks_of(profile: &Profile, info: &MediaInfo) -> u32 {
-    let tracks = match profile.make {
-        _ if !profile.per_track => 1,
-        Recipe::Aac { .. } | Recipe::Opus { .. } => 1 + info.further_audio.len(),
-        Recipe::Vtt {} => info.texts.len(),
-        _ => 1,
+/// The tracks of its sort that a profile is made of, counted from 0. More than two channels are only kept, never invented.
+fn tracks_of(profile: &Profile, info: &MediaInfo) -> Vec<u32> {
+    let most = if profile.per_track { TRACKS_MAX } else { 1 };
+    let wanted = match profile.make {
+        Recipe::Aac { channels, .. } => channels,
+        Recipe::Opus { .. } => STEREO,
+        Recipe::Vtt {} if profile.per_track => return (0u32..).zip(&info.texts).take(most).map(|(number, _)| number).collect(),
+        _ => return vec![0],
     };
-    u32::try_from(tracks.min(TRACKS_MAX)).unwrap_or(1)
+    let tracks = (0u32..).zip(info.audio.iter().chain(&info.further_audio)).take(most);
+    tracks.filter(|(_, track)| wanted <= STEREO || track.channels >= wanted).map(|(number, _)| number).collect()
 }
+
+const STEREO: u32 = 2;
 
 fn is_required(profile: &Profile, all: &[&Profile]) -> bool {
     match profile.required {
@@ -214,6 +220,25 @@ mod tests {
     }
 
     #[test]
+    fn each_further_language_gets_a_rendition_and_six_channels_are_kept_where_a_track_has_them() {
+        let track = |channels| AudioInfo { codec: "ac3".into(), channels, sample_rate: 48_000, ..AudioInfo::default() };
+        let mut info = video(640, 360, true);
+        info.further_audio = vec![track(6), track(1)];
+        assert_eq!(made(Kind::Video, &info), ["speech", "poster!", "aac-384k-t2", "h264-360p!", "aac-128k!", "aac-128k-t2", "aac-128k-t3"]);
+        info.further_audio = vec![track(6); 40];
+        let renditions = made(Kind::Video, &info).iter().filter(|name| name.starts_with("aac-128k")).count();
+        assert_eq!(renditions, 16);
+    }
+
+    #[test]
+    fn an_audio_file_gets_a_poster_where_it_carries_a_picture() {
+        let mut info = MediaInfo { video: None, ..video(1, 1, true) };
+        assert_eq!(made(Kind::Audio, &info), ["speech", "waveform", "aac-128k!", "opus-96k", "aac-64k"]);
+        info.has_cover = true;
+        assert_eq!(made(Kind::Audio, &info), ["speech", "poster", "waveform", "aac-128k!", "opus-96k", "aac-64k"]);
+    }
+
+    #[test]
     fn a_rung_larger_than_the_source_is_skipped_but_the_lowest_is_always_made() {
         assert_eq!(made(Kind::Video, &video(640, 480, false)), ["poster!", "h264-360p!"]);
         assert_eq!(made(Kind::Video, &video(160, 120, false)), ["poster!", "h264-360p!"]);
@@ -234,6 +259,7 @@ mod tests {
                 "speech: the file has no audio track",
                 "vtt: the file has no text track",
                 "h264-720p: the source is smaller",
+                "aac-384k: the file has no audio track",
                 "aac-128k: the file has no audio track"
             ]
         );
@@ -312,9 +338,8 @@ mod tests {
         let plan = plan(Kind::Video, &video(1280, 720, true), &Profiles::built_in().unwrap(), Some(&asked)).unwrap();
         let made: Vec<_> = plan.groups.iter().flat_map(|group| &group.jobs).map(|job| job.profile.as_str()).collect();
         assert_eq!(made, ["poster", "h264-720p", "h264-360p", "aac-128k"]);
-        let skipped: Vec<_> =
-            plan.skipped.iter().filter(|(_, why)| *why == "it was not asked for").map(|(name, _)| name.as_str()).collect();
-        assert_eq!(skipped, ["speech"]);
+        let skipped: Vec<_> = plan.skipped.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+        assert_eq!(skipped, ["speech: it was not asked for", "vtt: the file has no text track", "aac-384k: the source has fewer channels"]);
     }
 
     #[test]

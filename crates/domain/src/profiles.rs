@@ -110,7 +110,8 @@ fn fault(profile: &Profile, before: &[Profile]) -> Option<String> {
         let shared = profile.kinds.iter().find(|kind| earlier.kinds.contains(kind));
         shared.map(|kind| format!("stands twice for {kind}"))
     });
-    let beside = before.iter().find(|earlier| split_track(profile.name.as_str()).0 == earlier.name.as_str() && earlier.per_track);
+    let (base, track) = split_track(profile.name.as_str());
+    let beside = before.iter().find(|earlier| track > 0 && base == earlier.name.as_str() && earlier.per_track);
     twice
         .or_else(|| beside.map(|base| format!("has a name that {} gives to its further tracks", base.name)))
         .or_else(|| profile.kinds.iter().find_map(|kind| wrong_group(profile, *kind)))

@@ -103,6 +103,11 @@ impl Recipe {
         }
     }
 
+    /// Whether it is made of a track of sound, and of nothing else.
+    pub const fn is_sound(&self) -> bool {
+        matches!(self, Recipe::Aac { .. } | Recipe::Opus { .. } | Recipe::Waveform { .. } | Recipe::Pcm { .. })
+    }
+
     /// What orders the profiles of a group: the rung's height, the picture's width.
     pub const fn size(&self) -> u32 {
         match self {

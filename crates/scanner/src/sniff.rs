@@ -17,7 +17,7 @@ const CONTAINERS: &[&str] = &[
     "audio/m4a",
     "application/ogg",
 ];
-const AUDIO: &[&str] = &["audio/mpeg", "audio/aac", "audio/x-flac", "audio/x-wav", "audio/ogg", "audio/opus"];
+const AUDIO: &[&str] = &["audio/mpeg", "audio/aac", "audio/x-flac", "audio/x-wav", "audio/x-aiff", "audio/ogg", "audio/opus", "audio/amr"];
 const IMAGES: &[&str] = &["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/heif", "image/tiff", "image/svg+xml"];
 const DOCUMENTS: &[&str] = &[
     "application/pdf",
@@ -116,6 +116,14 @@ mod tests {
     #[test]
     fn a_text_file_named_mp4_is_no_video() {
         assert_eq!(media_type(b"this is only text\n"), None);
+    }
+
+    #[test]
+    fn what_recorders_write_is_sound() {
+        for (head, expected) in [(b"#!AMR\n\x3c\0\0\0\0\0".as_slice(), "audio/amr"), (b"FORM\0\0\x10\0AIFFCOMM", "audio/x-aiff")] {
+            assert_eq!(media_type(head), Some(expected));
+            assert!(fits(Kind::Audio, expected) && !fits(Kind::Video, expected));
+        }
     }
 
     #[test]

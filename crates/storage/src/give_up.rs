@@ -51,6 +51,17 @@ impl TenantTx {
         Ok(())
     }
 
+    /// Fails one job of a piece of work that goes on without it. `detail` is shown to the owner; it holds nothing that came
+    /// out of the file.
+    ///
+    /// # Errors
+    /// [`StorageError::LeaseLost`] if the job was cancelled meanwhile.
+    pub async fn lose(&mut self, lease: &Lease, profile: &ProfileName, reason: Reason, detail: &str) -> Result<(), StorageError> {
+        let job_id = self.transcode_jobs().fail_one(lease.work, profile, reason, detail).await?;
+        let failed = VariantFailed { asset_id: lease.asset, job_id, profile: profile.clone(), reason };
+        self.outbox().event(&Event::VariantFailed(failed)).await
+    }
+
     /// Makes the asset ready if every required profile exists.
     ///
     /// # Errors

@@ -221,6 +221,29 @@ impl TranscodeJobs<'_> {
         rows.into_iter().map(Job::try_from).collect()
     }
 
+    /// Fails one job of a piece of work, and says which it was.
+    pub(crate) async fn fail_one(
+        &mut self,
+        work: WorkId,
+        profile: &ProfileName,
+        why: Reason,
+        message: &str,
+    ) -> Result<JobId, StorageError> {
+        let id = sqlx::query_scalar!(
+            "-- transcode_jobs.fail_one
+            UPDATE media.transcode_jobs SET status = 'failed', reason = $3, error_message = $4, completed_at = clock_timestamp()
+            WHERE work_id = $1 AND profile = $2 AND status IN ('waiting', 'running')
+            RETURNING id",
+            work.as_uuid(),
+            profile.as_str(),
+            why.as_str(),
+            message,
+        )
+        .fetch_optional(self.0.connection())
+        .await?;
+        id.map(JobId::from).ok_or(StorageError::LeaseLost)
+    }
+
     pub(crate) async fn wait_again(&mut self, work: WorkId) -> Result<(), StorageError> {
         sqlx::query!(
             "-- transcode_jobs.wait_again\nUPDATE media.transcode_jobs SET status = 'waiting' WHERE work_id = $1 AND status = 'running'",

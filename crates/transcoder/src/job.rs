@@ -49,8 +49,19 @@ pub struct Transcoder {
 
 /// What an attempt came to.
 pub enum Outcome {
-    Probed { info: MediaInfo, plan: Plan, priority: i16 },
-    Made { variants: Vec<Variant>, tracks: Vec<Imported>, look: Option<Look>, priority: i16 },
+    Probed {
+        info: MediaInfo,
+        plan: Plan,
+        priority: i16,
+    },
+    /// `tracks` are texts, which are rows of their own; `lost` are those of further tracks that cannot be decoded: they fail alone.
+    Made {
+        variants: Vec<Variant>,
+        tracks: Vec<Imported>,
+        lost: Vec<ProfileName>,
+        look: Option<Look>,
+        priority: i16,
+    },
 }
 
 impl Work for Transcoder {
@@ -66,9 +77,12 @@ impl Work for Transcoder {
     async fn commit(&self, tx: &mut TenantTx, lease: &Lease, done: &Outcome) -> Result<(), StorageError> {
         match done {
             Outcome::Probed { info, plan, priority } => commit_probe(tx, lease, info, plan, *priority).await,
-            Outcome::Made { variants, tracks, look, priority } => {
+            Outcome::Made { variants, tracks, lost, look, priority } => {
                 for track in tracks {
                     imported::commit(tx, lease, track).await?;
+                }
+                for profile in lost {
+                    tx.lose(lease, profile, Reason::Unsupported, "this track of the file cannot be decoded").await?;
                 }
                 if let Some(look) = look {
                     tx.assets().set_look(lease.asset, look).await?;
@@ -163,9 +177,18 @@ impl Transcoder {
             progress.at(u8::try_from(percent).unwrap_or(99));
         };
         let done = run_child(&self.program, &job, &source, &mut uploads, report, stop).await.map_err(refusal)?;
-        self.complete(lease, uploads).await?;
+        let (mut kept, mut lost) = (Vec::new(), Vec::new());
+        for (upload, made) in uploads.into_iter().zip(&done.outputs) {
+            if made.is_lost {
+                self.blobs.abort(&upload.handle).await.map_err(store)?;
+                lost.push(made.profile.clone());
+            } else {
+                kept.push(upload);
+            }
+        }
+        self.complete(lease, kept).await?;
         let (mut variants, mut tracks) = (Vec::new(), Vec::new());
-        for (wanted, made) in wanted.into_iter().zip(done.outputs) {
+        for (wanted, made) in wanted.into_iter().zip(done.outputs).filter(|(_, made)| !made.is_lost) {
             match wanted.track {
                 Some(track) => {
                     tracks.push(Imported { track, profile: made.profile, blob: wanted.blob, bytes: made.bytes, cues: made.frames })
@@ -175,7 +198,7 @@ impl Transcoder {
         }
         // Only what is well-formed: the child is not trusted.
         let look = done.info.look.filter(Look::is_well_formed);
-        Ok(Outcome::Made { variants, tracks, look, priority: asset.priority })
+        Ok(Outcome::Made { variants, tracks, lost, look, priority: asset.priority })
     }
 
     fn child_job(&self, asset: &Asset, group: Group, outputs: Vec<Output>) -> ChildJob {
@@ -212,7 +235,8 @@ impl Transcoder {
                 return Err(error.into());
             }
             let part = PartSize::expecting(expected_bytes(&output.make, duration_ms));
-            uploads.push(Upload(PartWriter::new(self.blobs.clone(), handle, part)));
+            let writer = PartWriter::new(self.blobs.clone(), handle.clone(), part);
+            uploads.push(Upload { handle, writer });
         }
         Ok(uploads)
     }
@@ -221,7 +245,7 @@ impl Transcoder {
     async fn complete(&self, lease: &Lease, uploads: Vec<Upload>) -> Result<(), JobError> {
         let mut sent: Vec<SentUpload> = Vec::with_capacity(uploads.len());
         for upload in uploads {
-            sent.push(upload.0.flush_last().await.map_err(store)?);
+            sent.push(upload.writer.flush_last().await.map_err(store)?);
         }
         let mut tx = self.database.in_tenant(lease.tenant, "transcoder.before_complete").await?;
         tx.work().heartbeat(lease, self.lease).await?;
@@ -328,11 +352,14 @@ impl RangeReader for Original<'_> {
 }
 
 /// An output on its way to S3.
-struct Upload(PartWriter);
+struct Upload {
+    handle: UploadHandle,
+    writer: PartWriter,
+}
 
 impl OutputWriter for Upload {
     async fn write(&mut self, bytes: Bytes) -> Result<(), BoxError> {
-        Ok(self.0.write(bytes).await?)
+        Ok(self.writer.write(bytes).await?)
     }
 }
 

@@ -85,6 +85,9 @@ pub fn check(job: &ChildJob, counts: &Counts, collected: &[impl Counted]) -> Res
         loss = Some(loss_of(job, counts));
     }
     for (output, ((wanted, made), collected)) in job.outputs.iter().zip(&counts.outputs).zip(collected).enumerate() {
+        if made.is_lost && wanted.track > 0 {
+            continue;
+        }
         // A text may say nothing, and is then still a file.
         let says_nothing = made.frames == 0 && !matches!(wanted.make, Recipe::Vtt {});
         if collected.bytes() == 0 || says_nothing {
@@ -97,7 +100,8 @@ pub fn check(job: &ChildJob, counts: &Counts, collected: &[impl Counted]) -> Res
             Recipe::Pcm { sample_rate } => (wav_duration_us(collected.bytes(), sample_rate), &counts.audio),
             _ => continue,
         };
-        let track_ms = track.as_ref().map_or(0, length_ms);
+        // Only of the first track was the length counted.
+        let track_ms = track.as_ref().filter(|_| wanted.track == 0).map_or(0, length_ms);
         if got_us / 1000 + OUTPUT_SLACK_MS < track_ms {
             return Err(Broken::OutputTooShort { output, got_ms: got_us / 1000, track_ms });
         }

@@ -65,7 +65,7 @@ async fn a_silent_an_upright_and_a_tiny_video_each_get_what_fits_them() {
 
     let got = caller.until(&silent_id, AssetStatus::Ready, LIMIT).await;
     assert_eq!(profiles(&got, JobStatus::Succeeded), ["h264-360p", "poster"]);
-    assert_eq!(profiles(&got, JobStatus::Skipped), ["aac-128k", "h264-720p", "speech", "vtt"]);
+    assert_eq!(profiles(&got, JobStatus::Skipped), ["aac-128k", "aac-384k", "h264-720p", "speech", "vtt"]);
     let master = Master::get(&playback(&mut caller, &silent_id).await.hls_url).await;
     assert_eq!((master.rungs.len(), master.audio.len()), (1, 0), "{}", master.text);
     let rung = played::only_stream(&master.rungs[0]);
@@ -82,7 +82,7 @@ async fn a_silent_an_upright_and_a_tiny_video_each_get_what_fits_them() {
     assert_eq!(played::picture(&poster).0, (540, 960));
 
     let got = caller.until(&tiny_id, AssetStatus::Ready, LIMIT).await;
-    assert_eq!(profiles(&got, JobStatus::Skipped), ["h264-720p", "vtt"]);
+    assert_eq!(profiles(&got, JobStatus::Skipped), ["aac-384k", "h264-720p", "vtt"]);
     let master = Master::get(&playback(&mut caller, &tiny_id).await.hls_url).await;
     let rungs: Vec<Stream> = master.rungs.iter().map(|rung| played::only_stream(rung)).collect();
     assert_eq!(rungs.iter().map(|rung| rung.size).collect::<Vec<_>>(), [(320, 240)], "its lowest rung, never enlarged");

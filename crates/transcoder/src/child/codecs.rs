@@ -45,6 +45,13 @@ static FLAC: Codec = audio("flac", Some("flacparse"), "flacdec");
 static AC3: Codec = audio("ac3", Some("ac3parse"), "avdec_ac3");
 static EAC3: Codec = audio("eac3", Some("ac3parse"), "avdec_eac3");
 static ALAC: Codec = audio("alac", None, "avdec_alac");
+static DTS: Codec = audio("dts", Some("dcaparse"), "avdec_dca");
+static AMR_NB: Codec = audio("amr", None, "avdec_amrnb");
+static AMR_WB: Codec = audio("amr", None, "avdec_amrwb");
+static AMR_NB_FILE: Codec = audio("amr", Some("amrparse"), "avdec_amrnb");
+static AMR_WB_FILE: Codec = audio("amr", Some("amrparse"), "avdec_amrwb");
+static ALAW: Codec = audio("alaw", None, "alawdec");
+static MULAW: Codec = audio("mulaw", None, "mulawdec");
 static PCM: Codec = Codec { name: "pcm", track: Track::Audio, parser: None, decoder: None };
 
 /// The codec of a track, where we read it.
@@ -71,6 +78,13 @@ pub fn find(caps: &gst::CapsRef) -> Option<&'static Codec> {
         "audio/x-ac3" => &AC3,
         "audio/x-eac3" => &EAC3,
         "audio/x-alac" => &ALAC,
+        "audio/x-dts" => &DTS,
+        "audio/AMR" => &AMR_NB,
+        "audio/AMR-WB" => &AMR_WB,
+        "audio/x-amr-nb-sh" => &AMR_NB_FILE,
+        "audio/x-amr-wb-sh" => &AMR_WB_FILE,
+        "audio/x-alaw" => &ALAW,
+        "audio/x-mulaw" => &MULAW,
         "audio/x-raw" => &PCM,
         _ => return None,
     })
@@ -89,7 +103,7 @@ pub fn demuxer(mime: &str) -> Option<&'static str> {
         "video/x-flv" => "flvdemux",
         "video/ogg" | "audio/ogg" | "audio/opus" | "application/ogg" => "oggdemux",
         // Plain streams, perhaps behind an ID3 tag.
-        "audio/mpeg" | "audio/aac" | "audio/flac" | "audio/x-flac" => "id3demux",
+        "audio/mpeg" | "audio/aac" | "audio/flac" | "audio/x-flac" | "audio/amr" => "id3demux",
         "audio/wav" | "audio/x-wav" | "audio/vnd.wave" => "wavparse",
         "audio/aiff" | "audio/x-aiff" => "aiffparse",
         _ => return None,

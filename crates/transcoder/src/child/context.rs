@@ -1,7 +1,8 @@
 //! What every graph is given.
 
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
+use gstreamer as gst;
 use media_domain::MediaInfo;
 
 use super::{activity::Activity, failed::Failed, sink::Sink, source::Source};
@@ -43,13 +44,38 @@ impl Context {
 }
 
 /// How a running graph says that it is over: from any thread, and the first word counts.
-#[derive(Clone, Debug)]
-pub struct Ending(mpsc::SyncSender<Result<(), Failed>>);
+#[derive(Clone)]
+pub struct Ending {
+    sender: mpsc::SyncSender<Result<(), Failed>>,
+    forgiving: Arc<Mutex<Vec<Forgiving>>>,
+}
+
+/// Says whether an error is no reason to end.
+type Forgiving = Box<dyn Fn(&gst::message::Error) -> bool + Send>;
+
+impl std::fmt::Debug for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ending").finish_non_exhaustive()
+    }
+}
 
 impl Ending {
     pub fn channel() -> (Self, mpsc::Receiver<Result<(), Failed>>) {
         let (sender, receiver) = mpsc::sync_channel(16);
-        (Self(sender), receiver)
+        (Self { sender, forgiving: Arc::default() }, receiver)
+    }
+
+    /// From here on `forgives` is asked before an error ends the graph.
+    pub fn forgive(&self, forgives: impl Fn(&gst::message::Error) -> bool + Send + 'static) {
+        self.forgiving.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(forgives));
+    }
+
+    /// An element has failed.
+    pub fn error(&self, error: &gst::message::Error) {
+        let forgiving = self.forgiving.lock().unwrap_or_else(PoisonError::into_inner);
+        if !forgiving.iter().any(|forgives| forgives(error)) {
+            self.failed(Failed::from_bus(error));
+        }
     }
 
     pub fn done(&self) {
@@ -62,6 +88,6 @@ impl Ending {
 
     fn say(&self, word: Result<(), Failed>) {
         // A full channel already holds the first word.
-        self.0.try_send(word).unwrap_or_default();
+        self.sender.try_send(word).unwrap_or_default();
     }
 }

@@ -1,18 +1,27 @@
 //! From the muxer to the sink: which bytes are the init section, which are a fragment.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app as gst_app;
 
-use super::{context::Context, failed::Failed, outputs::Outputs, pipeline::element};
+use super::{
+    context::Context,
+    failed::Failed,
+    outputs::Outputs,
+    pipeline::element,
+    priming::{self, Signalled},
+};
 use crate::protocol::{FrameHeader, FrameKind};
 
 /// The end of a branch in a pipeline's description: the muxer, and a sink that waits for nobody's clock.
 ///
 /// Six seconds are three keyframe intervals. Its own wishes for keyframes are ignored: see [`super::graphs::ladder`].
 pub fn tail(output: u8) -> String {
-    format!("cmafmux fragment-duration=6000000000 ! {}", sink(output))
+    format!("cmafmux fragment-duration=6000000000 write-edts-mode=never ! {}", sink(output))
 }
 
 /// A sink that hands over what it gets, at once, to whoever watches it.
@@ -33,16 +42,16 @@ pub fn sink_of(pipeline: &gst::Pipeline, output: u8) -> Result<gst_app::AppSink,
 /// # Errors
 /// [`Failed`] where the pipeline has no such output: our fault.
 pub fn send(pipeline: &gst::Pipeline, output: u8, context: &Context, outputs: &Arc<Outputs>) -> Result<(), Failed> {
-    let (context, on_end) = (context.clone(), outputs.clone());
+    let (context, on_end, priming_ns) = (context.clone(), outputs.clone(), AtomicU64::new(0));
     let callbacks = gst_app::AppSinkCallbacks::builder()
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
             match sample.buffer_list() {
-                Some(list) => send_list(list.iter(), &sample, output, &context),
-                None => send_list(sample.buffer().into_iter(), &sample, output, &context),
+                Some(list) => send_list(list.iter(), &sample, output, &context, &priming_ns),
+                None => send_list(sample.buffer().into_iter(), &sample, output, &context, &priming_ns),
             }
         })
-        .eos(move |_| on_end.ended())
+        .eos(move |_| on_end.ended(output))
         .build();
     sink_of(pipeline, output)?.set_callbacks(callbacks);
     Ok(())
@@ -55,25 +64,41 @@ fn send_list<'a>(
     sample: &gst::Sample,
     output: u8,
     context: &Context,
+    priming_ns: &AtomicU64,
 ) -> Result<gst::FlowSuccess, gst::FlowError> {
     let is_init = |buffer: &gst::BufferRef| buffer.flags().contains(gst::BufferFlags::DISCONT | gst::BufferFlags::HEADER);
     let (init, fragment): (Vec<_>, Vec<_>) = buffers.partition(|buffer| is_init(buffer));
     if !init.is_empty() {
-        send_frame(&init, FrameHeader::new(FrameKind::Init, output, 0), context)?;
+        priming_ns.store(send_init(&init, output, context)?, Ordering::Relaxed);
     }
     if let Some(first) = fragment.first() {
         let segment = sample.segment().and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
         let pts = first.pts().and_then(|pts| segment.map_or(Some(pts), |segment| segment.to_running_time(pts)));
+        let is_first = pts.is_none_or(|pts| pts.nseconds() <= priming_ns.load(Ordering::Relaxed));
+        let left_out = if is_first { priming_ns.load(Ordering::Relaxed) } else { 0 };
         let header = FrameHeader {
             keyframe: !first.flags().contains(gst::BufferFlags::DELTA_UNIT),
-            pts_ns: pts.unwrap_or_default().nseconds(),
-            duration_ns: first.duration().unwrap_or_default().nseconds(),
+            // A fragment lasts as long as it is heard: the first is shorter by what is left out, and all others come earlier.
+            pts_ns: pts.unwrap_or_default().nseconds().saturating_sub(priming_ns.load(Ordering::Relaxed)),
+            duration_ns: first.duration().unwrap_or_default().nseconds().saturating_sub(left_out),
             keyframe_bytes: u32::try_from(fragment.iter().take(2).map(|buffer| buffer.size()).sum::<usize>()).unwrap_or_default(),
             ..FrameHeader::new(FrameKind::Fragment, output, 0)
         };
         send_frame(&fragment, header, context)?;
     }
     Ok(gst::FlowSuccess::Ok)
+}
+
+/// Sends the init section, and says how much sound of the first fragment it leaves out, in nanoseconds.
+fn send_init(buffers: &[&gst::BufferRef], output: u8, context: &Context) -> Result<u64, gst::FlowError> {
+    let mut init = Vec::new();
+    for buffer in buffers {
+        init.extend_from_slice(&buffer.map_readable().map_err(|_| gst::FlowError::Error)?);
+    }
+    let Signalled { init, priming_ns } = priming::signal(init).map_err(|_| gst::FlowError::Error)?;
+    let length = u32::try_from(init.len()).map_err(|_| gst::FlowError::Error)?;
+    context.sink.frame(FrameHeader::new(FrameKind::Init, output, length), &[&init]);
+    Ok(priming_ns)
 }
 
 fn send_frame(buffers: &[&gst::BufferRef], header: FrameHeader, context: &Context) -> Result<(), gst::FlowError> {

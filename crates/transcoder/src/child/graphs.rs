@@ -2,10 +2,12 @@
 
 pub mod animation;
 pub mod audio;
+pub mod cover;
 pub mod ladder;
 pub mod pages;
 pub mod poster;
 pub mod probe;
+pub mod sound;
 pub mod speech;
 pub mod stills;
 pub mod subtitles;
@@ -25,6 +27,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
         (Group::Probe, Kind::Document) => pages::probe(context),
         (Group::Probe, Kind::Video | Kind::Audio) => probe::run(context),
         (Group::Speech, _) => speech::run(context),
+        (Group::Poster, Kind::Audio) => cover::run(context),
         (Group::Poster, _) => poster::run(context),
         (Group::Ladder, _) => ladder::run(context),
         (Group::Audio, _) => audio::run(context),

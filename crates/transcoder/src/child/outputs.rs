@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 use gstreamer::{self as gst, prelude::*};
@@ -10,6 +10,7 @@ use gstreamer::{self as gst, prelude::*};
 use super::{
     context::{Context, Ending},
     tally,
+    tracks::Lost,
 };
 use crate::protocol::OutputCounts;
 
@@ -31,6 +32,8 @@ struct OutputTally {
     frames: AtomicU64,
     time_ns: AtomicU64,
     caps: Mutex<Option<gst::Caps>>,
+    has_ended: AtomicBool,
+    is_lost: AtomicBool,
 }
 
 impl Outputs {
@@ -62,14 +65,28 @@ impl Outputs {
     }
 
     /// An output has ended. The last one ends the graph.
-    pub fn ended(&self) {
-        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+    pub fn ended(&self, output: u8) {
+        let Some(tally) = self.outputs.get(usize::from(output)) else { return };
+        if !tally.has_ended.swap(true, Ordering::AcqRel) && self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.ending.done();
         }
     }
 
+    /// Nobody waits for this output: another graph makes it, or it is lost.
+    pub fn leave_out(&self, output: u8) {
+        if let Some(tally) = self.outputs.get(usize::from(output)) {
+            tally.time_ns.store(u64::MAX, Ordering::Relaxed);
+        }
+        self.ended(output);
+    }
+
+    /// One for each output of the job. A further track without a sample is lost, too.
     pub fn counts(&self) -> Vec<OutputCounts> {
-        self.outputs.iter().map(OutputTally::counts).collect()
+        let counts = self.outputs.iter().zip(&self.context.job.outputs).map(|(tally, output)| {
+            let counts = tally.counts();
+            OutputCounts { is_lost: counts.is_lost || output.track > 0 && counts.frames == 0, ..counts }
+        });
+        counts.collect()
     }
 
     fn tell_progress(&self) {
@@ -78,6 +95,18 @@ impl Outputs {
         let is_due = slowest >= told + PROGRESS_NS;
         if is_due && self.told_ns.compare_exchange(told, slowest, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             self.context.sink.progress(slowest);
+        }
+    }
+}
+
+/// A further track of sound is lost: so are its outputs, and only they.
+impl Lost for Outputs {
+    fn lost(&self, track: u32) {
+        for (index, _) in self.context.outputs().filter(|(_, output)| output.track == track && output.make.is_sound()) {
+            if let Some(tally) = self.outputs.get(usize::from(index)) {
+                tally.is_lost.store(true, Ordering::Relaxed);
+            }
+            self.leave_out(index);
         }
     }
 }
@@ -93,14 +122,18 @@ impl OutputTally {
             frames: self.frames.load(Ordering::Relaxed),
             codec: structure.and_then(codec),
             channels: side("channels"),
+            is_lost: self.is_lost.load(Ordering::Relaxed),
             ..OutputCounts::default()
         }
     }
 }
 
 /// By RFC 6381: for H.264 the three bytes after the version in `avcC`, for AAC the object type in the first five bits of
-/// its configuration.
+/// its configuration; Opus has no parameters.
 fn codec(structure: &gst::StructureRef) -> Option<String> {
+    if structure.name() == "audio/x-opus" {
+        return Some("opus".to_owned());
+    }
     let data = structure.get::<gst::Buffer>("codec_data").ok()?;
     let data = data.map_readable().ok()?;
     match (structure.name().as_str(), data.as_slice()) {

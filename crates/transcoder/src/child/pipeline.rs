@@ -55,7 +55,7 @@ pub fn play(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, over: 
     let on_error = ending.clone();
     bus.set_sync_handler(move |_, message| {
         if let gst::MessageView::Error(error) = message.view() {
-            on_error.failed(Failed::from_bus(error));
+            on_error.error(error);
         }
         gst::BusSyncReply::Drop
     });

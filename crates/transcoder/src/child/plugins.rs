@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 
-use super::{failed::Failed, tone_map};
+use super::{failed::Failed, loudness, tone_map};
 
 /// Files of GStreamer's plugin folder. What is not named here does not exist for a file, whatever it asks for: no URI
 /// source, no playlist demuxer.
@@ -34,6 +34,8 @@ const PLUGINS: &[&str] = &[
     "opus",
     "vorbis",
     "flac",
+    "alaw",
+    "mulaw",
     "x264",
     // pictures and sound
     "videoconvertscale",
@@ -65,7 +67,8 @@ pub fn load() -> Result<(), Failed> {
         gst::Plugin::load_file(&path).map_err(|error| Failed::internal(format!("{name}: {error}")))?;
     }
     tone_map::register().map_err(|error| Failed::internal(format!("tonemap: {error}")))?;
-    gstfmp4::plugin_register_static().map_err(|error| Failed::internal(format!("fmp4: {error}")))
+    gstfmp4::plugin_register_static().map_err(|error| Failed::internal(format!("fmp4: {error}")))?;
+    loudness::register()
 }
 
 /// Debian's place for plugins of this machine's architecture.

@@ -1,8 +1,11 @@
 //! From the original to its tracks: the demuxer by the sniffed type, then only the tracks that somebody wants.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
 };
 
 use gstreamer::{self as gst, glib, prelude::*};
@@ -108,7 +111,8 @@ pub fn on_end(pad: &gst::Pad, see: impl Fn() + Send + Sync + 'static) {
     });
 }
 
-fn on_event(pad: &gst::Pad, see: impl Fn(&gst::Pad, &gst::Event) + Send + Sync + 'static) {
+/// Calls `see` with every event that passes the pad downstream.
+pub fn on_event(pad: &gst::Pad, see: impl Fn(&gst::Pad, &gst::Event) + Send + Sync + 'static) {
     let _probe = pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
         if let Some(gst::PadProbeData::Event(event)) = &info.data {
             see(pad, event);
@@ -143,21 +147,31 @@ pub fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, elements: &[gst::Element
 #[derive(Debug, Default)]
 pub struct Heads {
     pub video: Option<gst::Element>,
-    pub audio: Option<gst::Element>,
+    /// By the number of the sound track, counted from 0 among those that we can decode, in the file's order.
+    pub audio: BTreeMap<u32, gst::Element>,
+    /// Told of sound tracks after the first that cannot be decoded. They are no reason to end the graph.
+    pub lost: Option<Arc<dyn Lost>>,
 }
 
-/// Puts everything up to the decoders into the pipeline. Of each track that is wanted, the first that we can decode is
-/// taken; nothing else is decoded.
+/// Who has to know that a further track of sound is lost.
+pub trait Lost: std::fmt::Debug + Send + Sync + 'static {
+    fn lost(&self, track: u32);
+}
+
+/// Puts everything up to the decoders into the pipeline. Of pictures, the first track that we can decode is taken; of
+/// sound, those that are wanted; nothing else is decoded.
 ///
 /// # Errors
-/// [`Failed`] where no demuxer reads the type. A track that is wanted and missing ends the graph.
+/// [`Failed`] where no demuxer reads the type. A first track that is wanted and missing ends the graph.
 pub fn decode(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, heads: Heads) -> Result<Arc<Tally>, Failed> {
     let tally = Tally::new(context.activity.clone());
     let decoding = Decoding {
         pipeline: pipeline.downgrade(),
         context: context.clone(),
+        ending: ending.clone(),
         tally: tally.clone(),
         heads: Mutex::new(heads),
+        sounds: AtomicU32::new(0),
         unknown: Mutex::default(),
     };
     demux(pipeline, context, ending, decoding)?;
@@ -167,23 +181,53 @@ pub fn decode(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, head
 struct Decoding {
     pipeline: glib::WeakRef<gst::Pipeline>,
     context: Context,
+    ending: Ending,
     tally: Arc<Tally>,
     /// Those that still have no track.
     heads: Mutex<Heads>,
+    /// Sound tracks that were told of and that we can decode.
+    sounds: AtomicU32,
     /// Types of tracks that we cannot decode.
     unknown: Mutex<Vec<String>>,
 }
 
+/// The element that takes a track, and the track's number among those of its sort.
+struct Taken {
+    head: gst::Element,
+    number: u32,
+}
+
 impl Decoding {
-    fn take_head(&self, track: Track) -> Option<gst::Element> {
+    fn take_head(&self, track: Track) -> Option<Taken> {
         let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
         match track {
-            Track::Video => heads.video.take(),
-            Track::Audio => heads.audio.take(),
+            Track::Video => heads.video.take().map(|head| Taken { head, number: 0 }),
+            Track::Audio => {
+                let number = self.sounds.fetch_add(1, Ordering::Relaxed);
+                heads.audio.remove(&number).map(|head| Taken { head, number })
+            }
         }
     }
 
-    fn attach(&self, pad: &gst::Pad, codec: &'static Codec, head: gst::Element) -> Result<(), Failed> {
+    /// From here on, an error of this further track is told as its loss, and the demuxer is rid of it.
+    fn forgive(&self, pad: &gst::Pad, decoders: &[gst::Element], track: u32) {
+        let Some(lost) = self.heads.lock().unwrap_or_else(PoisonError::into_inner).lost.clone() else { return };
+        let is_lost = Arc::new(AtomicBool::new(false));
+        let drops = is_lost.clone();
+        let _probe = pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            if drops.load(Ordering::Acquire) { gst::PadProbeReturn::Drop } else { gst::PadProbeReturn::Ok }
+        });
+        let names: Vec<glib::GString> = decoders.iter().map(|element| element.name()).collect();
+        self.ending.forgive(move |error| {
+            let is_ours = error.src().is_some_and(|source| names.contains(&source.name()));
+            if is_ours && !is_lost.swap(true, Ordering::AcqRel) {
+                lost.lost(track);
+            }
+            is_ours
+        });
+    }
+
+    fn attach(&self, pad: &gst::Pad, codec: &'static Codec, taken: Taken) -> Result<(), Failed> {
         let pipeline = self.pipeline.upgrade().ok_or_else(|| Failed::internal("a track after the end"))?;
         let mut elements = Vec::new();
         if let Some(parser) = codec.parser {
@@ -191,16 +235,19 @@ impl Decoding {
         }
         if let Some(decoder) = codec.decoder {
             let decoder = make(decoder)?;
-            if let (Some(sink), Some(src)) = (decoder.static_pad("sink"), decoder.static_pad("src")) {
+            if let (Some(sink), Some(src), 0) = (decoder.static_pad("sink"), decoder.static_pad("src"), taken.number) {
                 self.tally.watch_decoder_input(&sink, codec);
                 self.tally.watch_decoded(&src, codec.track);
             }
             elements.push(decoder);
         }
         if codec.track == Track::Video {
-            self.make_upright(&pipeline, pad, elements.first(), &head)?;
+            self.make_upright(&pipeline, pad, elements.first(), &taken.head)?;
         }
-        elements.push(head);
+        if taken.number > 0 {
+            self.forgive(pad, &elements, taken.number);
+        }
+        elements.push(taken.head);
         attach(&pipeline, pad, &elements)
     }
 }
@@ -227,10 +274,11 @@ impl Decoding {
 impl TrackListener for Decoding {
     fn track(&self, pad: &gst::Pad, caps: &gst::Caps) -> Result<(), Failed> {
         let codec = codecs::find(caps);
-        let head = codec.and_then(|codec| self.take_head(codec.track));
-        self.tally.watch_demuxed(pad, codec.filter(|_| head.is_some()).map(|codec| codec.track));
-        match (codec, head) {
-            (Some(codec), Some(head)) => self.attach(pad, codec, head),
+        let taken = codec.and_then(|codec| self.take_head(codec.track));
+        let is_first = taken.as_ref().is_some_and(|taken| taken.number == 0);
+        self.tally.watch_demuxed(pad, codec.filter(|_| is_first).map(|codec| codec.track));
+        match (codec, taken) {
+            (Some(codec), Some(taken)) => self.attach(pad, codec, taken),
             (None, _) => {
                 let name = caps.structure(0).map(|structure| structure.name().to_string()).unwrap_or_default();
                 self.unknown.lock().unwrap_or_else(PoisonError::into_inner).push(name);
@@ -241,11 +289,17 @@ impl TrackListener for Decoding {
     }
 
     fn complete(&self) -> Result<(), Failed> {
-        let heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = match (&heads.video, &heads.audio) {
-            (None, None) => return Ok(()),
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = match (&heads.video, heads.audio.contains_key(&0)) {
+            (None, false) => {
+                let lost = heads.lost.clone();
+                let tracks = std::mem::take(&mut heads.audio);
+                drop(heads);
+                lost.iter().for_each(|lost| tracks.keys().for_each(|track| lost.lost(*track)));
+                return Ok(());
+            }
             (Some(_), _) => "video",
-            (None, Some(_)) => "audio",
+            (None, true) => "audio",
         };
         let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
         Err(Failed::unsupported(format!("no {missing} track that we can decode; not known: {unknown:?}")))

@@ -61,6 +61,8 @@ pub struct Made {
     pub frames: u64,
     /// Of the sound.
     pub channels: Option<u32>,
+    /// It is made of a further track that could not be decoded: what was written of it, if anything, is nothing.
+    pub is_lost: bool,
     pub details: VariantDetails,
 }
 
@@ -249,6 +251,7 @@ fn describe(profile: ProfileName, make: &Recipe, counts: OutputCounts, collected
         fragments: collected.fragments,
         frames: counts.frames,
         channels: counts.channels,
+        is_lost: counts.is_lost,
         details: counts.details,
     }
 }

@@ -78,6 +78,9 @@ pub struct OutputCounts {
     /// Of the sound.
     #[serde(default)]
     pub channels: Option<u32>,
+    /// Its track is one after the first, and could not be decoded.
+    #[serde(default)]
+    pub is_lost: bool,
     #[serde(default)]
     pub details: VariantDetails,
 }

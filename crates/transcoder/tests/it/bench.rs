@@ -99,8 +99,8 @@ pub fn runtime() -> tokio::runtime::Runtime {
 pub fn job(path: &Path, mime: &str, kind: Kind, group: Group, profiles: &[&str], info: Option<MediaInfo>) -> ChildJob {
     let known = Profiles::built_in().unwrap();
     let output = |name: &&str| {
-        let profile = known.find(kind, name).unwrap();
-        Output { profile: profile.name.clone(), make: profile.make.clone(), track: 0, damaged: profile.damaged }
+        let (profile, track) = known.find_with_track(kind, name).unwrap();
+        Output { profile: (*name).to_owned().try_into().unwrap(), make: profile.make.clone(), track, damaged: profile.damaged }
     };
     let outputs: Vec<Output> = profiles.iter().map(output).collect();
     let size = std::fs::metadata(path).unwrap().len();

@@ -133,7 +133,7 @@ fn interlaced_pictures_become_progressive_frame_by_frame() {
 }
 
 /// When the first fragment of a CMAF file is shown, by its boxes: ffprobe moves it.
-fn first_time_ms(path: &std::path::Path) -> u64 {
+pub fn first_time_ms(path: &std::path::Path) -> u64 {
     let bytes = std::fs::read(path).unwrap();
     let inside = |name: &[u8; 4]| &bytes[bytes.windows(4).position(|window| window == name).unwrap() + 4..];
     let u32_at = |bytes: &[u8], at: usize| u64::from(u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()));

@@ -87,7 +87,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
                 }
                 Ok(gst::FlowSuccess::Ok)
             })
-            .eos(move |_| on_end.ended())
+            .eos(move |_| on_end.ended(0))
             .build(),
     );
     pipeline::play(&pipeline, context, &ending, &over)?;

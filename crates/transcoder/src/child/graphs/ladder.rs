@@ -9,17 +9,23 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc::Receiver};
 
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_video as gst_video;
-use media_domain::{info::VideoInfo, profile::Recipe};
+use media_domain::{
+    info::VideoInfo,
+    profile::{Form, Recipe},
+};
 
-use super::super::{
-    codecs::Track,
-    context::{Context, Ending},
-    failed::Failed,
-    fragments,
-    outputs::Outputs,
-    picture_size, pipeline, tally,
-    tracks::{self, Heads},
-    upright,
+use super::{
+    super::{
+        codecs::Track,
+        context::{Context, Ending},
+        failed::Failed,
+        fragments,
+        outputs::Outputs,
+        picture_size, pipeline, tally,
+        tracks::{self, Heads},
+        upright,
+    },
+    sound::renditions,
 };
 use crate::protocol::Counts;
 
@@ -30,44 +36,30 @@ const KEYFRAME_INTERVAL: gst::ClockTime = gst::ClockTime::from_seconds(2);
 /// # Errors
 /// [`Failed`], typed.
 pub fn run(context: &Context) -> Result<Counts, Failed> {
-    let (mut pictures, mut sound) = (String::new(), String::new());
+    let mut pictures = String::new();
     for (index, output) in context.outputs() {
         match output.make {
             Recipe::H264 { height, bitrate_kbps } => {
                 let video = context.info()?.video.as_ref().ok_or_else(|| Failed::internal("rungs of a file without a picture track"))?;
                 pictures += &rung(index, video, height, bitrate_kbps);
             }
-            Recipe::Aac { bitrate_kbps, .. } => sound += &aac(index, bitrate_kbps),
+            Recipe::Aac { .. } => {}
             _ => return Err(Failed::internal(format!("{} is made by another graph", output.profile))),
         }
     }
-    let mut description = String::new();
+    let tracks = renditions::of_video(context)?;
+    let mut description = renditions::describe(&tracks);
     if !pictures.is_empty() {
-        description += &format!("{} ! tee name=rungs {pictures}", upright::CHAIN);
-    }
-    if !sound.is_empty() {
-        description += &format!(" {SOUND} ! tee name=renditions {sound}");
+        description += &format!(" {} ! tee name=rungs {pictures}", upright::CHAIN);
     }
     let pipeline = pipeline::build(&description)?;
     let (ending, over) = Ending::channel();
-    let heads = Heads { video: pipeline.by_name("pictures"), audio: pipeline.by_name("sound") };
+    let heads = Heads { video: pipeline.by_name("pictures"), audio: renditions::heads(&pipeline, &tracks)?, lost: None };
     if let Some(tee) = pipeline.by_name("rungs") {
         let encoders = context.outputs().filter_map(|(index, _)| pipeline.by_name(&format!("encoder{index}")));
         place_keyframes(&pad(&tee, "sink")?, encoders.map(|encoder| pad(&encoder, "src")).collect::<Result<_, _>>()?);
     }
     encode(&pipeline, context, heads, &ending, &over)
-}
-
-/// From decoded sound to gapless 48 kHz stereo that starts with the pictures.
-pub const SOUND: &str = "audioconvert name=sound ! audioresample ! audio/x-raw,rate=48000,channels=2 ! audiorate";
-
-/// One AAC rendition behind the tee `renditions`.
-pub fn aac(output: u8, bitrate_kbps: u32) -> String {
-    format!(
-        " renditions. ! queue ! avenc_aac bitrate={} ! aacparse name=encoded{output} ! {}",
-        u64::from(bitrate_kbps) * 1000,
-        fragments::tail(output)
-    )
 }
 
 /// One rung behind the tee `rungs`. Four frames in the queue keep an encoder busy; ten megabytes of 4K would be one.
@@ -95,13 +87,18 @@ pub fn encode(
     over: &Receiver<Result<(), Failed>>,
 ) -> Result<Counts, Failed> {
     let outputs = Outputs::new(context, ending);
-    for (index, _) in context.outputs() {
+    for (index, output) in context.outputs() {
+        if output.make.form() != Form::Cmaf {
+            outputs.leave_out(index);
+            continue;
+        }
         let encoded = pad(&pipeline::element(pipeline, &format!("encoded{index}"))?, "src")?;
         outputs.watch_encoded(&encoded, index);
         drop_tags(&encoded);
         fragments::send(pipeline, index, context, &outputs)?;
         drop_wishes_for_keyframes(&encoded);
     }
+    let heads = Heads { lost: Some(outputs.clone()), ..heads };
     let tally = tracks::decode(pipeline, context, ending, heads)?;
     pipeline::play(pipeline, context, ending, over)?;
     Ok(Counts { video: tally.counts(Track::Video), audio: tally.counts(Track::Audio), end_ms: tally.end_ms(), outputs: outputs.counts() })

@@ -59,7 +59,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
             .eos(move |_| on_end.done())
             .build(),
     );
-    let heads = Heads { video: pipeline.by_name("pictures"), audio: None };
+    let heads = Heads { video: pipeline.by_name("pictures"), ..Heads::default() };
     let tally = tracks::decode(&pipeline, context, &ending, heads)?;
     pipeline::play(&pipeline, context, &ending, &over)?;
     let frame = best.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(|| Failed::corrupt("no frame could be decoded"))?;

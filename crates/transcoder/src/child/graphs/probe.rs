@@ -9,18 +9,21 @@ use media_domain::{
     info::{AudioInfo, TextInfo, VideoInfo},
 };
 
-use super::super::{
-    boxes,
-    codecs::{self, Codec, Track},
-    colours,
-    context::{Context, Ending},
-    failed::Failed,
-    orientation, picture_size,
-    pipeline::{self, make},
-    tally,
-    texts::{self, TextForm},
-    tracks::{self, TrackListener},
-    upright,
+use super::{
+    super::{
+        boxes,
+        codecs::{self, Codec, Track},
+        colours,
+        context::{Context, Ending},
+        failed::Failed,
+        orientation, picture_size,
+        pipeline::{self, make},
+        tally,
+        texts::{self, TextForm},
+        tracks::{self, TrackListener},
+        upright,
+    },
+    cover,
 };
 use crate::protocol::Counts;
 
@@ -38,7 +41,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     let found = found.lock().unwrap_or_else(PoisonError::into_inner);
     let mut info = found.info(context.job.kind)?;
     info.duration_ms = duration(&pipeline, &demuxer).map(gst::ClockTime::mseconds);
-    let track = found.video.as_ref().and_then(|seen| seen.number_in_mp4);
+    let track = found.of(Track::Video).next().and_then(|seen| seen.number_in_mp4);
     if let (Some(video), Some(track)) = (info.video.as_mut(), track) {
         video.frames = boxes::frames_promised(&*context.source, track)?;
     }
@@ -54,19 +57,24 @@ fn duration(pipeline: &gst::Pipeline, demuxer: &gst::Element) -> Option<gst::Clo
         .filter(|duration| !duration.is_zero())
 }
 
-/// The tracks that we would decode: the first of each kind.
+/// The tracks that we would decode: the first of pictures, and all of sound.
 #[derive(Debug, Default)]
 struct Found {
-    video: Option<Seen>,
-    audio: Option<Seen>,
+    tracks: Vec<Seen>,
     /// In the file's order. Their first words may come late: nobody waits for them.
     texts: Vec<(TextForm, gst::Pad)>,
     unknown: Vec<String>,
+    has_cover: bool,
     is_complete: bool,
     samples: u64,
     /// How many must have passed before the length is asked for.
     samples_wanted: u64,
 }
+
+/// Sound tracks that are looked at. A film has a dozen.
+const SOUNDS_MAX: usize = 32;
+/// After so many samples of other tracks, a further track of sound is described as the container describes it.
+const PATIENCE_SAMPLES: u64 = 3000;
 
 /// From so many frames of a plain stream its parser can tell about how long it is.
 const PLAIN_SAMPLES: u64 = 200;
@@ -74,6 +82,8 @@ const PLAIN_SAMPLES: u64 = 200;
 #[derive(Debug)]
 struct Seen {
     codec: &'static Codec,
+    /// From the demuxer.
+    announced: gst::Caps,
     /// From the parser, with the first sample.
     caps: Option<gst::Caps>,
     tags: Vec<gst::TagList>,
@@ -82,24 +92,31 @@ struct Seen {
     /// How the pictures are turned, where the container alone says it.
     turn: Option<VideoOrientationMethod>,
     number_in_mp4: Option<u32>,
+    /// It has ended without a sample.
+    is_empty: bool,
 }
 
 impl Found {
-    fn slot(&mut self, track: Track) -> &mut Option<Seen> {
-        match track {
-            Track::Video => &mut self.video,
-            Track::Audio => &mut self.audio,
-        }
+    fn of(&self, track: Track) -> impl Iterator<Item = &Seen> {
+        self.tracks.iter().filter(move |seen| seen.codec.track == track)
     }
 
     fn is_over(&self) -> bool {
-        let known = |seen: &Option<Seen>| seen.as_ref().is_none_or(|seen| seen.caps.is_some());
-        self.is_complete && self.samples >= self.samples_wanted && known(&self.video) && known(&self.audio)
+        let is_known = |seen: &Seen| seen.caps.is_some() || seen.is_empty;
+        let are_first_known = [Track::Video, Track::Audio].into_iter().all(|track| self.of(track).next().is_none_or(is_known));
+        let are_known = are_first_known && (self.samples >= PATIENCE_SAMPLES || self.tracks.iter().all(is_known));
+        self.is_complete && self.samples >= self.samples_wanted && are_known
     }
 
     fn info(&self, kind: Kind) -> Result<MediaInfo, Failed> {
-        let video = self.video.as_ref().map(Seen::video).transpose()?;
-        let audio = self.audio.as_ref().map(Seen::audio).transpose()?;
+        let video = self.of(Track::Video).next().filter(|seen| !seen.is_empty).map(Seen::video).transpose()?;
+        // Tracks are told apart by their number: one without a sample keeps its place, unless it is the last.
+        let mut sounds: Vec<&Seen> = self.of(Track::Audio).collect();
+        while sounds.last().is_some_and(|seen| seen.is_empty) {
+            sounds.pop();
+        }
+        let mut further_audio = sounds.into_iter().map(Seen::audio).collect::<Result<Vec<_>, _>>()?;
+        let audio = (!further_audio.is_empty()).then(|| further_audio.remove(0));
         let unknown = |sort: &str| self.unknown.iter().find(|name| name.starts_with(sort));
         // A track that we cannot decode and that has no equal we can must not vanish in silence.
         if let Some(name) = unknown("video/").filter(|_| video.is_none() && kind.pipeline() == Kind::Video) {
@@ -112,13 +129,14 @@ impl Found {
             return Err(Failed::unsupported(format!("no track that we can decode; not known: {:?}", self.unknown)));
         }
         let texts = self.texts.iter().map(|(form, pad)| text(*form, pad)).collect();
-        Ok(MediaInfo { video, audio, texts, ..MediaInfo::default() })
+        let has_cover = self.has_cover && kind.pipeline() == Kind::Audio;
+        Ok(MediaInfo { video, audio, further_audio, has_cover, texts, ..MediaInfo::default() })
     }
 }
 
 impl Seen {
     fn structure(&self) -> Option<&gst::StructureRef> {
-        self.caps.as_ref()?.structure(0)
+        self.caps.as_ref().unwrap_or(&self.announced).structure(0)
     }
 
     fn number(&self, field: &str) -> u32 {
@@ -200,13 +218,14 @@ struct Probing {
 }
 
 impl Probing {
-    fn watch(&self, pad: &gst::Pad, track: Track) {
+    /// `place` is that of the track among all that were found.
+    fn watch(&self, pad: &gst::Pad, place: usize) {
         let (found, ending, activity) = (self.found.clone(), self.ending.clone(), self.context.activity.clone());
         tally::each_buffer(pad, move |pad, buffer| {
             activity.passed(pad, buffer);
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             found.samples += 1;
-            if let Some(seen) = found.slot(track).as_mut().filter(|seen| seen.caps.is_none()) {
+            if let Some(seen) = found.tracks.get_mut(place).filter(|seen| seen.caps.is_none()) {
                 seen.caps = pad.current_caps();
                 pad.sticky_events_foreach(|event| {
                     if let gst::EventView::Tag(tag) = event.view() {
@@ -214,6 +233,7 @@ impl Probing {
                     }
                     std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
                 });
+                found.has_cover |= found.tracks.get(place).is_some_and(|seen| seen.tags.iter().any(|tags| cover::image_of(tags).is_some()));
             }
             if found.is_over() {
                 ending.done();
@@ -222,11 +242,13 @@ impl Probing {
     }
 
     /// A track that ends without a sample is none.
-    fn forget_if_empty(&self, pad: &gst::Pad, track: Track) {
+    fn forget_if_empty(&self, pad: &gst::Pad, place: usize) {
         let (found, ending) = (self.found.clone(), self.ending.clone());
         tracks::on_end(pad, move || {
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            found.slot(track).take_if(|seen| seen.caps.is_none());
+            if let Some(seen) = found.tracks.get_mut(place) {
+                seen.is_empty = seen.caps.is_none();
+            }
             found.samples_wanted = 0;
             if found.is_over() {
                 ending.done();
@@ -247,16 +269,20 @@ impl TrackListener for Probing {
             found.unknown.push(caps.structure(0).map(|structure| structure.name().to_string()).unwrap_or_default());
             return Ok(());
         };
-        if found.slot(codec.track).is_some() {
+        let most = if codec.track == Track::Video { 1 } else { SOUNDS_MAX };
+        if found.of(codec.track).count() >= most {
             return Ok(());
         }
-        *found.slot(codec.track) = Some(Seen {
+        let place = found.tracks.len();
+        found.tracks.push(Seen {
             codec,
+            announced: caps.clone(),
             caps: None,
             tags: Vec::new(),
             colours: colours::of(caps),
             turn: orientation::of_track(&self.context, pad)?,
             number_in_mp4: orientation::track_number(pad).filter(|_| codecs::is_mp4(&self.context.job.mime)),
+            is_empty: false,
         });
         let has_one_track = pad.parent_element().is_some_and(|demuxer| demuxer.static_pad("src").is_some() || is_id3(&demuxer));
         if has_one_track {
@@ -273,8 +299,8 @@ impl TrackListener for Probing {
             upright::keep_colours_back(&first);
         }
         if let Some(sink) = last.static_pad("sink") {
-            self.watch(&sink, codec.track);
-            self.forget_if_empty(&sink, codec.track);
+            self.watch(&sink, place);
+            self.forget_if_empty(&sink, place);
         }
         tracks::attach(&pipeline, pad, &elements)
     }

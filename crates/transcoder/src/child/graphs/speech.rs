@@ -1,20 +1,26 @@
 //! Sound as a speech model hears it: 16 kHz, mono, 16 bit, gapless from the file's first moment, so that a sample's place
 //! is its time. No picture is decoded.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app as gst_app;
 use media_domain::profile::Recipe;
 
-use super::super::{
-    codecs::Track,
-    context::{Context, Ending},
-    failed::Failed,
-    fragments,
-    outputs::Outputs,
-    pipeline,
-    tracks::{self, Heads},
+use super::{
+    super::{
+        codecs::Track,
+        context::{Context, Ending},
+        failed::Failed,
+        fragments,
+        outputs::Outputs,
+        pipeline,
+        tracks::{self, Heads},
+    },
+    sound,
 };
 use crate::protocol::{Counts, OutputCounts};
 
@@ -29,9 +35,10 @@ const CHUNK_BYTES: usize = 256 << 10;
 pub fn run(context: &Context) -> Result<Counts, Failed> {
     let Recipe::Pcm { sample_rate } = context.only_output()?.make else { return Err(Failed::internal("speech is PCM")) };
     let pipeline = pipeline::build(&format!(
-        "audioconvert name=sound ! audioresample ! audio/x-raw,format=S16LE,rate={sample_rate},channels=1,layout=interleaved ! audiorate ! {}",
+        "audioconvert name=sound ! audiorate name=gapless ! audioresample ! audio/x-raw,format=S16LE,rate={sample_rate},channels=1,layout=interleaved ! {}",
         fragments::sink(0)
     ))?;
+    sound::keep_continuous(&pipeline::element(&pipeline, "gapless")?)?;
     let (ending, over) = Ending::channel();
     let outputs = Outputs::new(context, &ending);
     context.sink.data(0, &wav_header(sample_rate));
@@ -53,10 +60,10 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
                 }
                 Ok(gst::FlowSuccess::Ok)
             })
-            .eos(move |_| on_end.ended())
+            .eos(move |_| on_end.ended(0))
             .build(),
     );
-    let heads = Heads { video: None, audio: pipeline.by_name("sound") };
+    let heads = Heads { audio: BTreeMap::from([(0, pipeline::element(&pipeline, "sound")?)]), ..Heads::default() };
     let tally = tracks::decode(&pipeline, context, &ending, heads)?;
     pipeline::play(&pipeline, context, &ending, &over)?;
     context.sink.data(0, &rest.lock().unwrap_or_else(PoisonError::into_inner));

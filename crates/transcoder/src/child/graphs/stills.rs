@@ -78,6 +78,19 @@ fn encode(output: &Output, picture: &Picture<'_>, first: &Picture<'_>) -> Result
     })
 }
 
+/// Looks at a picture's size before a pixel of it is decoded.
+///
+/// # Errors
+/// [`FailureCode::TooLarge`] where it has more pixels than the job allows.
+pub fn within_limit(header: &Picture<'_>, context: &Context) -> Result<(), Failed> {
+    let (width, height) = header.size();
+    let (pixels, limit) = (u64::from(width) * u64::from(height), context.job.limits.pixels);
+    if pixels > limit {
+        return Err(Failed::new(FailureCode::TooLarge, format!("{pixels} pixels, and the limit is {limit}")));
+    }
+    Ok(())
+}
+
 /// As shown: upright.
 fn shown(picture: &Picture<'_>) -> PictureInfo {
     let (width, height) = picture.size();
