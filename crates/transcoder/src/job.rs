@@ -280,10 +280,10 @@ async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant],
         tx.outbox().event(&Event::VariantCreated(created)).await?;
     }
     tx.output_uploads().forget(lease.work).await?;
-    if lease.group == Group::Speech {
-        if let Some(captions) = tx.work().plan(lease.asset, Group::Captions, priority).await? {
-            tx.transcode_jobs().plan(lease.asset, captions, &ProfileName::captions(), false).await?;
-        }
+    if lease.group == Group::Speech
+        && let Some(captions) = tx.work().plan(lease.asset, Group::Captions, priority).await?
+    {
+        tx.transcode_jobs().plan(lease.asset, captions, &ProfileName::captions(), false).await?;
     }
     tx.ready_if_complete(lease.asset).await.map(|_ready| ())
 }

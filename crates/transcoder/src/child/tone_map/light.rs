@@ -101,14 +101,14 @@ fn at(table: &[f32], place: f32) -> f32 {
 
 /// SMPTE ST 2084, equation 4.1.
 fn pq_nits(value: f32) -> f32 {
-    let (m1, m2, c1, c2, c3) = (0.159_301_76, 78.84375, 0.8359375, 18.8515625, 18.6875);
+    let (m1, m2, c1, c2, c3) = (0.159_301_76, 78.84375, 0.8359375, 18.851_563, 18.6875);
     let power = value.clamp(0.0, 1.0).powf(1.0 / m2);
     10_000.0 * ((power - c1).max(0.0) / (c2 - c3 * power)).powf(1.0 / m1)
 }
 
 /// The inverse OETF of ITU-R BT.2100, table 5.
 fn hlg_scene(value: f32) -> f32 {
-    let (a, b, c) = (0.178_832_77, 0.284_668_92, 0.559_910_73);
+    let (a, b, c) = (0.178_832_77, 0.284_668_92, 0.559_910_7);
     let value = value.clamp(0.0, 1.1);
     if value <= 0.5 { value * value / 3.0 } else { (((value - c) / a).exp() + b) / 12.0 }
 }
