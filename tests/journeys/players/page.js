@@ -100,7 +100,7 @@ const PLAYERS = {
 async function play(item) {
   const video = document.querySelector('video').cloneNode();
   document.querySelector('video').replaceWith(video);
-  const report = { name: item.name, heights: [], shown: [], seeks: [], played: 0, standstill_ms: 0, error: null };
+  const report = { name: item.name, heights: [], shown: [], seeks: [], again: 0, played: 0, standstill_ms: 0, error: null };
   const began = performance.now();
   let player = null;
   try {
@@ -132,10 +132,15 @@ async function play(item) {
     for (let number = 0; number < item.seeks; number++) {
       const frame = Math.floor(Math.random() * item.frames);
       if (number % 5 === 0) player.show(report.heights[(number / 5) % report.heights.length], false);
-      video.currentTime = (frame + 0.5) / item.frame_rate;
-      // Until the seek has ended, too: into one that has not, Chromium seeks to the next keyframe now and then.
+      const at = (frame + 0.5) / item.frame_rate;
       let seen = -1;
-      await until(`frame ${frame}`, () => { check(); seen = frameShown(video); return seen === frame && !video.seeking && video.readyState >= 3; }, 5000).catch(() => {});
+      // Until the seek has ended, too: into one that has not, Chromium seeks to the next keyframe now and then.
+      const seek = () => {
+        video.currentTime = at;
+        return until(`frame ${frame}`, () => { check(); seen = frameShown(video); return seen === frame && !video.seeking && video.readyState >= 3; }, 5000);
+      };
+      // Where a player replaces the very group of pictures that is sought, Chromium goes on with the next one. Once it is there, it is found.
+      await seek().catch(() => { report.again += 1; return seek(); }).catch(() => {});
       const buffered = [...Array(video.buffered.length).keys()].map(range => [video.buffered.start(range), video.buffered.end(range)]);
       const state = seen === frame ? undefined : { buffered, seeking: video.seeking, ready: video.readyState, quality: video.getVideoPlaybackQuality().totalVideoFrames };
       report.seeks.push({ frame, seen, at: video.currentTime, height: video.videoHeight, state });

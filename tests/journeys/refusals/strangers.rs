@@ -8,7 +8,8 @@ use media_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         AbortUploadRequest, AssetKind, AssetStatus, CompleteUploadRequest, DeleteAssetRequest, GetAssetRequest, GetDownloadUrlRequest,
-        GetPlaybackRequest, ListAssetsRequest, SignUploadPartsRequest, WatchAssetRequest, asset_service_client::AssetServiceClient,
+        GetPlaybackRequest, ListAssetsRequest, RevokePlaybackRequest, SignUploadPartsRequest, WatchAssetRequest,
+        asset_service_client::AssetServiceClient,
     },
 };
 use prost::Message;
@@ -107,6 +108,7 @@ async fn ask(caller: &mut Caller, method: &str, asset_id: &str) -> Option<Result
         },
         "AssetService/DeleteAsset" => caller.assets.delete_asset(DeleteAssetRequest { asset_id, ..Default::default() }).await.map(drop),
         "PlaybackService/GetPlayback" => caller.playback.get_playback(GetPlaybackRequest { asset_id }).await.map(drop),
+        "PlaybackService/RevokePlayback" => caller.playback.revoke_playback(RevokePlaybackRequest { asset_id }).await.map(drop),
         "PlaybackService/GetDownloadUrl" => {
             caller.playback.get_download_url(GetDownloadUrlRequest { asset_id, profile: String::new() }).await.map(drop)
         }

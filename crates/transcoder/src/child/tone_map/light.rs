@@ -92,11 +92,12 @@ pub fn is_other(colorimetry: VideoColorimetry) -> bool {
     is_known && (is_high || chromaticities(colorimetry.primaries()) != BT709)
 }
 
-/// A table's value at a place from 0 to 1, the nearest where it lies outside.
+/// A table's value at a place from 0 to 1, that of its end where it lies outside. Between two steps it is on the line from one
+/// to the other: dark light has few steps, and colour is a difference of it.
 fn at(table: &[f32], place: f32) -> f32 {
-    // `as` keeps what is too large or too small at its end.
-    let index = (place * (STEPS - 1) as f32 + 0.5) as usize;
-    table[index.min(STEPS - 1)]
+    let step = (place * (STEPS - 1) as f32).clamp(0.0, (STEPS - 1) as f32);
+    let index = (step as usize).min(STEPS - 2);
+    table[index] + (table[index + 1] - table[index]) * (step - index as f32)
 }
 
 /// SMPTE ST 2084, equation 4.1.
@@ -116,7 +117,9 @@ fn hlg_scene(value: f32) -> f32 {
 /// John Hable's curve ("Uncharted 2"), with the constants that ffmpeg has.
 fn hable(light: f32) -> f32 {
     let (a, b, c, d, e, f) = (0.15, 0.50, 0.10, 0.20, 0.02, 0.30);
-    (light * (light * a + b * c) + d * e) / (light * (light * a + b) + d * f) - e / f
+    // `(x(ax + bc) + de) / (x(ax + b) + df) − e/f` on one denominator: the difference of two nearly equal numbers would be
+    // noise in the dark.
+    light * (light * a * (f - e) + b * (c * f - e)) / (f * (light * (light * a + b) + d * f))
 }
 
 const BT709_KR_KB: (f32, f32) = (0.2126, 0.0722);
