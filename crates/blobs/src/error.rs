@@ -73,6 +73,12 @@ pub enum Cause {
     NoSuchPart(u32),
     #[error("{sent} of {written} bytes were sent: a part failed before")]
     Hole { sent: u64, written: u64 },
+    #[error("room at the begin is left before anything is written, not behind {0} bytes")]
+    RoomBehind(u64),
+    #[error("more than the {room} bytes that there is room for")]
+    NoRoom { room: usize },
+    #[error("{filled} of {room} bytes of the begin were filled")]
+    EmptyRoom { room: usize, filled: usize },
     #[error("part {0} is named twice")]
     PartTwice(u32),
     #[error("a signature shared for {shared_secs} s of its {validity_secs} s may be dead on arrival")]

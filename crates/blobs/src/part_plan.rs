@@ -29,6 +29,17 @@ impl PartSize {
         Self(needed.clamp(MIN_PART_BYTES, MAX_PART_BYTES))
     }
 
+    /// The smallest size that holds so many bytes in one part.
+    ///
+    /// # Errors
+    /// [`BlobError::Limit`] for more than 5 GiB.
+    pub fn holding(bytes: u64) -> Result<Self, BlobError> {
+        match bytes.div_ceil(MIB) * MIB {
+            part if part > MAX_PART_BYTES => Err(Cause::TooManyBytes { bytes, limit: MAX_PART_BYTES }.limit()),
+            part => Ok(Self(part.max(MIN_PART_BYTES))),
+        }
+    }
+
     pub fn bytes(self) -> u64 {
         self.0
     }
@@ -119,6 +130,13 @@ mod tests {
         let plan = PartPlan::for_size(MAX_OBJECT_BYTES).unwrap();
         assert_eq!(plan.part_size().bytes(), 583 * MIB);
         assert_eq!(plan.count(), 8_993);
+    }
+
+    #[test]
+    fn a_part_holds_what_it_must_in_whole_mib() {
+        assert_eq!(PartSize::holding(1).unwrap().bytes(), 5 * MIB);
+        assert_eq!(PartSize::holding(7 * MIB + 1).unwrap().bytes(), 8 * MIB);
+        assert!(matches!(PartSize::holding(MAX_PART_BYTES + 1), Err(BlobError::Limit(_))));
     }
 
     #[test]

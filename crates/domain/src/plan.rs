@@ -54,12 +54,15 @@ pub fn plan(kind: Kind, info: &MediaInfo, profiles: &Profiles, asked: Option<&[P
     let of_kind = profiles.of_kind(kind);
     let mut plan = Plan::default();
     for profile in &of_kind {
+        let is_asked_for = asked.map_or(!profile.on_request, |asked| asked.contains(&profile.name));
+        if profile.on_request && !is_asked_for {
+            continue;
+        }
         if let Some(why) = does_not_apply(profile, &of_kind, info) {
             plan.skipped.push((profile.name.clone(), why));
             continue;
         }
         let required = is_required(profile, &of_kind);
-        let is_asked_for = asked.map_or(!profile.on_request, |asked| asked.contains(&profile.name));
         if !required && !is_asked_for {
             plan.skipped.push((profile.name.clone(), "it was not asked for"));
             continue;
@@ -130,9 +133,11 @@ fn does_not_apply(profile: &Profile, all: &[&Profile], info: &MediaInfo) -> Opti
         }
         Recipe::Aac { .. } if tracks_of(profile, info).is_empty() => Some("the source has fewer channels"),
         Recipe::Cover { .. } if !info.has_cover => Some("the file carries no picture"),
-        Recipe::H264 { height, .. } | Recipe::Vp9 { height, .. } | Recipe::Av1 { height, .. } => {
+        Recipe::H264 { .. } | Recipe::Vp9 { .. } | Recipe::Av1 { .. } => {
             let source = info.video.as_ref().map_or(0, |video| video.short_side());
-            (height > source && !is_lowest(profile, all)).then_some("the source is smaller")
+            // The first that is as high as the source holds all of it; one that is hardly higher than the next is not worth its bits.
+            let gains = next_smaller(profile, all).is_none_or(|smaller| source > smaller + smaller / 10);
+            (!gains).then_some("the source is smaller")
         }
         Recipe::Webp { .. } | Recipe::Avif { .. } | Recipe::Jpeg { .. } => {
             let source = info.picture.as_ref().map_or(0, |picture| picture.width);
@@ -156,9 +161,12 @@ fn track_does_not_apply(profile: &Profile, info: &MediaInfo, track: u32) -> Opti
     }
 }
 
-/// The size of the next smaller profile that makes the same of a picture.
+/// The size of the next smaller profile that makes the same: a picture in that format, a rung in that codec.
 fn next_smaller(profile: &Profile, all: &[&Profile]) -> Option<u32> {
-    let is_alike = |other: &&&Profile| other.group == profile.group && other.make.mime() == profile.make.mime();
+    let is_alike = |other: &&&Profile| {
+        let is_same_form = other.make.mime() == profile.make.mime() && other.make.form() == profile.make.form();
+        other.group == profile.group && is_same_form
+    };
     all.iter().filter(is_alike).map(|other| other.make.size()).filter(|size| *size < profile.make.size()).max()
 }
 

@@ -4,12 +4,15 @@
 //! or by dying with its parent. Between loading and reading it [locks](lock::lock) itself for good.
 
 mod activity;
+mod bitrate;
 mod boxes;
+mod codec_string;
 mod codecs;
 mod colours;
 mod context;
 mod failed;
 mod fragments;
+mod frame;
 mod graphs;
 mod journal;
 pub mod lock;
@@ -21,6 +24,7 @@ mod pipeline;
 mod plugins;
 mod priming;
 pub(crate) mod process;
+mod progressive;
 mod run;
 mod sink;
 mod source;

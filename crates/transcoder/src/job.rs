@@ -288,9 +288,9 @@ async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant],
     tx.ready_if_complete(lease.asset).await.map(|_ready| ())
 }
 
-/// What an output may come to: its duration at its peak bitrate, and a quarter more. It decides the size of parts.
+/// What an output may come to: its duration at twice its bitrate, as many frames a second may take. It decides the size of parts.
 fn expected_bytes(make: &Recipe, duration_ms: u64) -> u64 {
-    make.bits_per_second() / 8 * (duration_ms / 1000 + 1) * 5 / 4
+    make.bits_per_second() / 8 * (duration_ms / 1000 + 1) * 2
 }
 
 fn describe(asset: &Asset, wanted: Wanted, made: Made, info: &MediaInfo) -> Variant {
@@ -360,6 +360,14 @@ struct Upload {
 impl OutputWriter for Upload {
     async fn write(&mut self, bytes: Bytes) -> Result<(), BoxError> {
         Ok(self.writer.write(bytes).await?)
+    }
+
+    fn reserve(&mut self, bytes: usize) -> Result<(), BoxError> {
+        Ok(self.writer.reserve(bytes)?)
+    }
+
+    fn write_front(&mut self, bytes: Bytes) -> Result<(), BoxError> {
+        Ok(self.writer.write_front(&bytes)?)
     }
 }
 

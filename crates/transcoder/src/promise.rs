@@ -98,6 +98,7 @@ pub fn check(job: &ChildJob, counts: &Counts, collected: &[impl Counted]) -> Res
             Recipe::H264 { .. } | Recipe::Vp9 { .. } | Recipe::Av1 { .. } => (collected.fragments_us(), &counts.video),
             Recipe::Aac { .. } | Recipe::Opus { .. } => (collected.fragments_us(), &counts.audio),
             Recipe::Pcm { sample_rate } => (wav_duration_us(collected.bytes(), sample_rate), &counts.audio),
+            Recipe::Mp4 { .. } => (made.lasts_ms.unwrap_or(0) * 1000, &counts.video),
             _ => continue,
         };
         // Only of the first track was the length counted.

@@ -32,6 +32,38 @@ async fn pushed_bytes_become_equal_parts_and_one_object() {
 }
 
 #[tokio::test]
+async fn what_is_known_last_stands_in_front_of_small_and_of_large_objects() {
+    let blobs = blobs().await;
+    for (front, rest) in [(1000, 100), (1000, 12 * MIB), (6 * MIB + 5, 13 * MIB)] {
+        let blob = new_blob(&blobs);
+        let mut writer = PartWriter::new(blobs.clone(), blobs.create(&blob, "video/mp4").await.unwrap(), PartSize::expecting(1));
+        let (front, rest) = (noise(50, front), noise(51, rest));
+        writer.reserve(front.len()).unwrap();
+        for piece in rest.chunks(700_001) {
+            writer.write(piece.to_vec().into()).await.unwrap();
+        }
+        for piece in front.chunks(400) {
+            writer.write_front(piece).unwrap();
+        }
+        assert!(matches!(writer.write_front(b"x"), Err(BlobError::Invalid(_))));
+        let sent = writer.flush_last().await.unwrap();
+        let (last, equal) = sent.parts().split_last().unwrap();
+        assert!(equal.windows(2).all(|two| two[0].size == two[1].size) && equal.iter().all(|part| part.size >= last.size));
+        let completed = sent.complete().await.unwrap();
+        assert!(blobs.read(&blob, 0, completed.size, None).await.unwrap() == [front, rest].concat());
+    }
+}
+
+#[tokio::test]
+async fn an_object_whose_front_is_missing_is_none() {
+    let blobs = blobs().await;
+    let mut writer = PartWriter::new(blobs.clone(), blobs.create(&new_blob(&blobs), "video/mp4").await.unwrap(), PartSize::expecting(1));
+    writer.reserve(10).unwrap();
+    writer.write_front(b"123456789").unwrap();
+    assert!(matches!(writer.flush_last().await, Err(BlobError::Invalid(_))));
+}
+
+#[tokio::test]
 async fn a_push_of_many_parts_at_once_is_cut_too() {
     let blobs = blobs().await;
     let blob = new_blob(&blobs);

@@ -19,10 +19,17 @@ use crate::protocol::{FrameHeader, FrameKind};
 
 /// The end of a branch in a pipeline's description: the muxer, and a sink that waits for nobody's clock.
 ///
-/// Six seconds are three keyframe intervals. Its own wishes for keyframes are ignored: see [`super::graphs::ladder`].
+/// Six seconds are three keyframe intervals. Its own wishes for keyframes are ignored: see [`super::graphs::keyframes`].
 pub fn tail(output: u8) -> String {
-    format!("cmafmux fragment-duration=6000000000 write-edts-mode=never ! {}", sink(output))
+    format!("cmafmux {MUXED} ! {}", sink(output))
 }
+
+/// The same for a codec that CMAF does not know: VP9. Such a file is laid out alike, and has another brand.
+pub fn tail_beside_cmaf(output: u8) -> String {
+    format!("dashmp4mux {MUXED} ! {}", sink(output))
+}
+
+const MUXED: &str = "fragment-duration=6000000000 write-edts-mode=never";
 
 /// A sink that hands over what it gets, at once, to whoever watches it.
 pub fn sink(output: u8) -> String {

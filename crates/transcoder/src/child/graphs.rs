@@ -3,13 +3,17 @@
 pub mod animation;
 pub mod audio;
 pub mod cover;
+pub mod keyframes;
 pub mod ladder;
 pub mod pages;
 pub mod poster;
+pub mod preview;
 pub mod probe;
+pub mod rungs;
 pub mod sound;
 pub mod speech;
 pub mod stills;
+pub mod storyboard;
 pub mod subtitles;
 
 use media_domain::{Kind, work::Group};
@@ -29,7 +33,9 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
         (Group::Speech, _) => speech::run(context),
         (Group::Poster, Kind::Audio) => cover::run(context),
         (Group::Poster, _) => poster::run(context),
-        (Group::Ladder, _) => ladder::run(context),
+        (Group::Storyboard, _) => storyboard::run(context),
+        (Group::Preview, _) => preview::run(context),
+        (Group::Ladder | Group::Vp9 | Group::Av1, _) => ladder::run(context),
         (Group::Audio, _) => audio::run(context),
         (Group::Stills, _) => stills::run(context),
         (Group::Animation, _) => animation::run(context),

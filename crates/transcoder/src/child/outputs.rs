@@ -8,6 +8,7 @@ use std::sync::{
 use gstreamer::{self as gst, prelude::*};
 
 use super::{
+    codec_string,
     context::{Context, Ending},
     tally,
     tracks::Lost,
@@ -27,13 +28,29 @@ pub struct Outputs {
     told_ns: AtomicU64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct OutputTally {
     frames: AtomicU64,
+    /// Where its first frame begins; the largest number while there was none.
+    start_ns: AtomicU64,
+    /// Where its last frame ends.
     time_ns: AtomicU64,
     caps: Mutex<Option<gst::Caps>>,
     has_ended: AtomicBool,
     is_lost: AtomicBool,
+}
+
+impl Default for OutputTally {
+    fn default() -> Self {
+        Self {
+            frames: AtomicU64::new(0),
+            start_ns: AtomicU64::new(u64::MAX),
+            time_ns: AtomicU64::new(0),
+            caps: Mutex::default(),
+            has_ended: AtomicBool::new(false),
+            is_lost: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Outputs {
@@ -48,6 +65,10 @@ impl Outputs {
         })
     }
 
+    pub fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
     /// Counts the frames of an output that pass this pad, in the form that is stored.
     pub fn watch_encoded(self: &Arc<Self>, pad: &gst::Pad, output: u8) {
         let outputs = self.clone();
@@ -58,6 +79,7 @@ impl Outputs {
                 *counts.caps.lock().unwrap_or_else(PoisonError::into_inner) = pad.current_caps();
             }
             if let Some(time) = tally::running_time(pad, buffer) {
+                counts.start_ns.fetch_min(time.nseconds(), Ordering::Relaxed);
                 counts.time_ns.fetch_max((time + buffer.duration().unwrap_or_default()).nseconds(), Ordering::Relaxed);
                 outputs.tell_progress();
             }
@@ -115,30 +137,18 @@ impl OutputTally {
     fn counts(&self) -> OutputCounts {
         let caps = self.caps.lock().unwrap_or_else(PoisonError::into_inner);
         let structure = caps.as_ref().and_then(|caps| caps.structure(0));
+        let frames = self.frames.load(Ordering::Relaxed);
+        let lasts_ns = self.time_ns.load(Ordering::Relaxed).saturating_sub(self.start_ns.load(Ordering::Relaxed));
         let side = |name: &str| structure.and_then(|structure| structure.get::<i32>(name).ok()).and_then(|side| u32::try_from(side).ok());
         OutputCounts {
             width: side("width"),
             height: side("height"),
-            frames: self.frames.load(Ordering::Relaxed),
-            codec: structure.and_then(codec),
+            frames,
+            lasts_ms: (frames > 0).then_some((lasts_ns + 500_000) / 1_000_000),
+            codec: structure.and_then(codec_string::of),
             channels: side("channels"),
             is_lost: self.is_lost.load(Ordering::Relaxed),
             ..OutputCounts::default()
         }
-    }
-}
-
-/// By RFC 6381: for H.264 the three bytes after the version in `avcC`, for AAC the object type in the first five bits of
-/// its configuration; Opus has no parameters.
-fn codec(structure: &gst::StructureRef) -> Option<String> {
-    if structure.name() == "audio/x-opus" {
-        return Some("opus".to_owned());
-    }
-    let data = structure.get::<gst::Buffer>("codec_data").ok()?;
-    let data = data.map_readable().ok()?;
-    match (structure.name().as_str(), data.as_slice()) {
-        ("video/x-h264", [_, profile, compatible, level, ..]) => Some(format!("avc1.{profile:02x}{compatible:02x}{level:02x}")),
-        ("audio/mpeg", [first, ..]) => Some(format!("mp4a.40.{}", first >> 3)),
-        _ => None,
     }
 }

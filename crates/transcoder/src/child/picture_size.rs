@@ -7,7 +7,8 @@ use media_domain::info::VideoInfo;
 pub fn rung(source: &VideoInfo, short_side: u32) -> (u32, u32) {
     let short = source.short_side().max(1);
     let target = even(short.min(short_side));
-    let scaled = |side: u32| even(scale(side, target, short));
+    // The nearest even number, and never more than there is.
+    let scaled = |side: u32| (2 * scale(side, target, short.saturating_mul(2))).clamp(2, even(side));
     (scaled(source.width), scaled(source.height))
 }
 
@@ -15,6 +16,13 @@ pub fn rung(source: &VideoInfo, short_side: u32) -> (u32, u32) {
 pub fn within(width: u32, height: u32, max_width: u32) -> (u32, u32) {
     let target = width.min(max_width).max(1);
     (target, scale(height, target, width.max(1)).max(1))
+}
+
+/// The size of a tile: as wide as asked for, and no more than twice as high.
+pub fn tile(width: u32, height: u32, tile_width: u32) -> (u32, u32) {
+    let (across, down) = within(width, height, tile_width);
+    let most = tile_width.saturating_mul(2);
+    if down <= most { (across, down) } else { (scale(width, most, height.max(1)).max(1), most) }
 }
 
 /// The size as shown: in square pixels, upright.

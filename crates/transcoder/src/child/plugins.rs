@@ -30,6 +30,7 @@ const PLUGINS: &[&str] = &[
     "audioparsers",
     "libav",
     "aom",
+    "vpx",
     "mpg123",
     "opus",
     "vorbis",

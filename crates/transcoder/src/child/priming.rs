@@ -49,6 +49,34 @@ pub fn signal(init: Vec<u8>) -> Result<Signalled, Failed> {
     Ok(Signalled { init: with, priming_ns: samples * NANOSECONDS / rate })
 }
 
+/// Leaves the run-up out of a file that is not fragmented: its muxer wrote an edit list for each track, which begins with the
+/// run-up. What is no sound stays as it is.
+///
+/// # Errors
+/// [`Failed`] where the index is not what the muxer writes: our fault.
+pub fn leave_out(front: &mut [u8]) -> Result<(), Failed> {
+    let broken = || Failed::internal("an index that cannot be read");
+    let moov = find(front, 0..front.len(), b"moov").ok_or_else(broken)?;
+    let movie_scale = scale_of(front, moov.inside(), b"mvhd").ok_or_else(broken)?;
+    let mut at = moov.inside();
+    while let Some(trak) = find(front, at.clone(), b"trak") {
+        at = trak.end..moov.end;
+        let mdia = find(front, trak.inside(), b"mdia").ok_or_else(broken)?;
+        let Some((samples, rate)) = delay(front, &mdia) else { continue };
+        let scale = timescale(front, &mdia).ok_or_else(broken)?;
+        let rate = if rate == 0 { scale } else { rate };
+        let list = find(front, trak.inside(), b"edts").and_then(|edts| find(front, edts.inside(), b"elst")).ok_or_else(broken)?;
+        // Version 0: length, begin and speed of four bytes each; the last entry is the one that shows something.
+        let entry = list.end.checked_sub(12).filter(|entry| *entry >= list.start + 16 && front[list.start + 8] == 0).ok_or_else(broken)?;
+        let (length, begin) = u32_at(front, entry).zip(u32_at(front, entry + 4)).ok_or_else(broken)?;
+        let left_out = u32::try_from(samples * movie_scale / rate).map_err(|_| broken())?;
+        let begin = begin.checked_add(u32::try_from(samples * scale / rate).map_err(|_| broken())?).ok_or_else(broken)?;
+        front[entry..entry + 4].copy_from_slice(&length.saturating_sub(left_out).to_be_bytes());
+        front[entry + 4..entry + 8].copy_from_slice(&begin.to_be_bytes());
+    }
+    Ok(())
+}
+
 /// One entry, of a length that is not known yet (0 in a fragmented file), at normal speed.
 fn edit_list(media_time: u64) -> Vec<u8> {
     let mut list = Vec::with_capacity(44);
@@ -82,8 +110,13 @@ fn delay(init: &[u8], mdia: &Place) -> Option<(u64, u64)> {
 }
 
 fn timescale(init: &[u8], mdia: &Place) -> Option<u64> {
-    let mdhd = find(init, mdia.inside(), b"mdhd")?;
-    let at = mdhd.start + if init.get(mdhd.start + 8) == Some(&1) { 28 } else { 20 };
+    scale_of(init, mdia.inside(), b"mdhd")
+}
+
+/// Units a second, by `mdhd` of a track or `mvhd` of the whole.
+fn scale_of(init: &[u8], within: std::ops::Range<usize>, header: &[u8; 4]) -> Option<u64> {
+    let header = find(init, within, header)?;
+    let at = header.start + if init.get(header.start + 8) == Some(&1) { 28 } else { 20 };
     u32_at(init, at).map(u64::from).filter(|scale| *scale > 0)
 }
 

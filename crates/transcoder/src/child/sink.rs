@@ -44,6 +44,19 @@ impl Sink {
         }
     }
 
+    /// Says that an output begins with so many bytes that are known last.
+    pub fn room(&self, output: u8, bytes: u64) {
+        let bytes = bytes.to_le_bytes();
+        self.frame(FrameHeader::new(FrameKind::Room, output, length(&bytes)), &[&bytes]);
+    }
+
+    /// Sends the bytes that an output begins with, as many as were told.
+    pub fn front(&self, output: u8, bytes: &[u8]) {
+        for chunk in bytes.chunks(DATA_BYTES) {
+            self.frame(FrameHeader::new(FrameKind::Front, output, length(chunk)), &[chunk]);
+        }
+    }
+
     /// Says what was found.
     pub fn hello(&self, info: &MediaInfo) {
         let json = serde_json::to_vec(info).unwrap_or_default();

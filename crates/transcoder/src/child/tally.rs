@@ -183,8 +183,13 @@ pub fn running_time(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<gst::Cloc
     event.segment().downcast_ref::<gst::ClockTime>()?.to_running_time(buffer.pts()?)
 }
 
+/// When a sample is shown in the time of the file.
+pub fn sample_time(sample: &gst::Sample) -> Option<gst::ClockTime> {
+    sample.segment()?.downcast_ref::<gst::ClockTime>()?.to_stream_time(sample.buffer()?.pts()?)
+}
+
 /// When a buffer begins and ends in the time of the file.
-fn span_of(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<(gst::ClockTime, gst::ClockTime)> {
+pub fn span_of(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<(gst::ClockTime, gst::ClockTime)> {
     let event = pad.sticky_event::<gst::event::Segment>(0)?;
     let start = event.segment().downcast_ref::<gst::ClockTime>()?.to_stream_time(buffer.pts()?)?;
     Some((start, start + buffer.duration().unwrap_or_default()))

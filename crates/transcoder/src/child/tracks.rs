@@ -20,7 +20,7 @@ use super::{
     orientation,
     pipeline::make,
     source_element::SourceElement,
-    tally::Tally,
+    tally::{self, Tally},
     transport, upright,
 };
 
@@ -121,6 +121,14 @@ pub fn on_event(pad: &gst::Pad, see: impl Fn(&gst::Pad, &gst::Event) + Send + Sy
     });
 }
 
+/// Keeps tags from a muxer. It would write what it is told: a title, a place, and the turn of a picture that was turned here.
+pub fn drop_tags(pad: &gst::Pad) {
+    let _probe = pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| match &info.data {
+        Some(gst::PadProbeData::Event(event)) if event.type_() == gst::EventType::Tag => gst::PadProbeReturn::Handled,
+        _ => gst::PadProbeReturn::Ok,
+    });
+}
+
 /// Links a pad to new elements in a row, the last of which may already be in the pipeline.
 ///
 /// # Errors
@@ -149,8 +157,18 @@ pub struct Heads {
     pub video: Option<gst::Element>,
     /// By the number of the sound track, counted from 0 among those that we can decode, in the file's order.
     pub audio: BTreeMap<u32, gst::Element>,
+    /// Where not every picture is decoded.
+    pub wanted: Option<Arc<dyn Wanted>>,
     /// Told of sound tracks after the first that cannot be decoded. They are no reason to end the graph.
     pub lost: Option<Arc<dyn Lost>>,
+}
+
+/// Chooses among pictures, by their time in the file.
+pub trait Wanted: std::fmt::Debug + Send + Sync + 'static {
+    /// Whether one is decoded.
+    fn encoded(&self, time: Option<gst::ClockTime>, is_keyframe: bool) -> bool;
+    /// Whether one goes on from the decoder.
+    fn decoded(&self, time: Option<gst::ClockTime>) -> bool;
 }
 
 /// Who has to know that a further track of sound is lost.
@@ -227,6 +245,29 @@ impl Decoding {
         });
     }
 
+    /// Leaves out what nobody wants, before and behind the decoder.
+    fn choose(&self, encoded: &gst::Pad, decoded: &gst::Pad) {
+        let Some(wanted) = self.heads.lock().unwrap_or_else(PoisonError::into_inner).wanted.clone() else { return };
+        let activity = self.context.activity.clone();
+        let drop_unless = |pad: &gst::Pad, is_wanted: Box<dyn Fn(&gst::Pad, &gst::BufferRef) -> bool + Send + Sync>| {
+            let activity = activity.clone();
+            let _probe = pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| match &info.data {
+                Some(gst::PadProbeData::Buffer(buffer)) if !is_wanted(pad, buffer) => {
+                    activity.moved();
+                    gst::PadProbeReturn::Drop
+                }
+                _ => gst::PadProbeReturn::Ok,
+            });
+        };
+        let time = |pad: &gst::Pad, buffer: &gst::BufferRef| tally::span_of(pad, buffer).map(|(start, _)| start);
+        let of_encoded = wanted.clone();
+        drop_unless(
+            encoded,
+            Box::new(move |pad, buffer| of_encoded.encoded(time(pad, buffer), !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT))),
+        );
+        drop_unless(decoded, Box::new(move |pad, buffer| wanted.decoded(time(pad, buffer))));
+    }
+
     fn attach(&self, pad: &gst::Pad, codec: &'static Codec, taken: Taken) -> Result<(), Failed> {
         let pipeline = self.pipeline.upgrade().ok_or_else(|| Failed::internal("a track after the end"))?;
         let mut elements = Vec::new();
@@ -236,6 +277,9 @@ impl Decoding {
         if let Some(decoder) = codec.decoder {
             let decoder = make(decoder)?;
             if let (Some(sink), Some(src), 0) = (decoder.static_pad("sink"), decoder.static_pad("src"), taken.number) {
+                if codec.track == Track::Video {
+                    self.choose(&sink, &src);
+                }
                 self.tally.watch_decoder_input(&sink, codec);
                 self.tally.watch_decoded(&src, codec.track);
             }

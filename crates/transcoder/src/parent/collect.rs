@@ -14,10 +14,24 @@ const PIECE_BYTES: usize = 256 << 10;
 /// Fragments of one output: 12 hours of six seconds are 7,200.
 const FRAGMENTS_MAX: usize = 100_000;
 
+/// The most bytes that an output may begin with and that are known last. The index of twelve hours at 60 frames a second
+/// has 90 MB, and the muxer keeps two of them.
+const ROOM_BYTES_MAX: u64 = 192 << 20;
+
 /// Takes one output's bytes, in order.
 pub trait OutputWriter: Send {
     /// Waits while storage is slow: that is the encoder's backpressure.
     fn write(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), BoxError>> + Send;
+
+    /// Leaves room at the begin, before anything is written. Whoever cannot go back refuses.
+    fn reserve(&mut self, bytes: usize) -> Result<(), BoxError> {
+        Err(format!("no room for {bytes} bytes at the begin").into())
+    }
+
+    /// Fills that room, from its begin on.
+    fn write_front(&mut self, bytes: Bytes) -> Result<(), BoxError> {
+        Err(format!("no room for {} bytes at the begin", bytes.len()).into())
+    }
 }
 
 /// A part of a variant that begins with a keyframe and can be fetched by range.
@@ -49,6 +63,8 @@ pub enum CollectError {
 #[derive(Clone, Debug, Default)]
 pub struct Collected {
     pub bytes: u64,
+    /// Of the room at its begin, those that are still missing.
+    front_missing: u64,
     /// Of the `ftyp` and `moov` boxes; 0 for an output without fragments.
     pub init_bytes: u32,
     pub fragments: Vec<Fragment>,
@@ -81,9 +97,13 @@ pub async fn collect<W: OutputWriter>(
         match header.kind {
             FrameKind::Hello => collector.hello(header).await?,
             FrameKind::Progress => progress(Duration::from_nanos(header.pts_ns)),
-            FrameKind::Init | FrameKind::Fragment | FrameKind::Data => collector.output(header).await?,
+            FrameKind::Room => collector.room(header).await?,
+            FrameKind::Init | FrameKind::Fragment | FrameKind::Data | FrameKind::Front => collector.output(header).await?,
             FrameKind::Result => {
                 let result = ChildResult::decode(&collector.payload(header.length).await?)?;
+                if matches!(result, ChildResult::Done(_)) && collector.outputs.iter().any(|output| output.front_missing > 0) {
+                    return Err(ProtocolError::OutOfOrder("room that was never filled").into());
+                }
                 return Ok(Collection { info: collector.info, outputs: collector.outputs, result });
             }
         }
@@ -110,22 +130,48 @@ impl<S: AsyncRead + Unpin, W: OutputWriter> Collector<'_, S, W> {
         Ok(())
     }
 
+    fn place(&mut self, header: FrameHeader) -> Result<(&mut Collected, &mut W), ProtocolError> {
+        let (place, outputs) = (usize::from(header.output), self.outputs.len());
+        let missing = ProtocolError::NoSuchOutput { output: header.output, outputs };
+        self.outputs.get_mut(place).zip(self.writers.get_mut(place)).ok_or(missing)
+    }
+
+    async fn room(&mut self, header: FrameHeader) -> Result<(), CollectError> {
+        let payload = self.payload(header.length).await?;
+        let bytes = payload.as_ref().try_into().map(u64::from_le_bytes).map_err(|_| ProtocolError::OutOfOrder("room without a number"))?;
+        self.take(bytes)?;
+        let (collected, writer) = self.place(header)?;
+        if collected.bytes > 0 || !(1..=ROOM_BYTES_MAX).contains(&bytes) {
+            return Err(ProtocolError::OutOfOrder("room where there can be none, or too much").into());
+        }
+        (collected.bytes, collected.front_missing) = (bytes, bytes);
+        let room = usize::try_from(bytes).unwrap_or(usize::MAX);
+        writer.reserve(room).map_err(|source| CollectError::Output { output: header.output, source })
+    }
+
+    fn take(&mut self, bytes: u64) -> Result<(), CollectError> {
+        self.left = self.left.checked_sub(bytes).ok_or(CollectError::TooMuchOutput { limit: self.limit })?;
+        Ok(())
+    }
+
     /// Counts a frame of an output, then streams its payload on.
     async fn output(&mut self, header: FrameHeader) -> Result<(), CollectError> {
-        let outputs = self.outputs.len();
-        let missing = || ProtocolError::NoSuchOutput { output: header.output, outputs };
-        let collected = self.outputs.get_mut(usize::from(header.output)).ok_or_else(missing)?;
         if header.length == 0 {
             return Err(ProtocolError::OutOfOrder("a frame without bytes").into());
         }
-        collected.count(header)?;
-        self.left = self.left.checked_sub(u64::from(header.length)).ok_or(CollectError::TooMuchOutput { limit: self.limit })?;
+        let is_front = header.kind == FrameKind::Front;
+        self.place(header)?.0.count(header)?;
+        // Its room was taken before.
+        if !is_front {
+            self.take(header.length.into())?;
+        }
         let mut left = header.length as usize;
         while left > 0 {
             let piece = self.piece(left.min(PIECE_BYTES)).await?;
             left -= piece.len();
-            let writer = self.writers.get_mut(usize::from(header.output)).ok_or_else(missing)?;
-            writer.write(piece).await.map_err(|source| CollectError::Output { output: header.output, source })?;
+            let (_, writer) = self.place(header)?;
+            let written = if is_front { writer.write_front(piece) } else { writer.write(piece).await };
+            written.map_err(|source| CollectError::Output { output: header.output, source })?;
         }
         Ok(())
     }
@@ -159,6 +205,11 @@ impl Collected {
                 keyframe: header.keyframe,
                 keyframe_bytes: header.keyframe_bytes,
             }),
+            FrameKind::Front => {
+                let left = self.front_missing.checked_sub(header.length.into());
+                self.front_missing = left.ok_or(ProtocolError::OutOfOrder("more than there is room for"))?;
+                return Ok(());
+            }
             _ if self.init_bytes > 0 => return Err(ProtocolError::OutOfOrder("data in an output of fragments")),
             _ => {}
         }
@@ -184,6 +235,17 @@ mod tests {
     impl OutputWriter for Kept {
         async fn write(&mut self, bytes: Bytes) -> Result<(), BoxError> {
             self.0.extend_from_slice(&bytes);
+            Ok(())
+        }
+
+        fn reserve(&mut self, bytes: usize) -> Result<(), BoxError> {
+            self.0.resize(bytes, 0);
+            Ok(())
+        }
+
+        fn write_front(&mut self, bytes: Bytes) -> Result<(), BoxError> {
+            let at = self.0.iter().position(|byte| *byte == 0).unwrap();
+            self.0[at..at + bytes.len()].copy_from_slice(&bytes);
             Ok(())
         }
     }
@@ -223,6 +285,18 @@ mod tests {
         assert_eq!(places, [(4, 5), (9, 6)]);
     }
 
+    fn room(bytes: u64) -> Vec<u8> {
+        frame(FrameKind::Room, 0, &bytes.to_le_bytes())
+    }
+
+    #[test]
+    fn what_is_known_last_stands_in_front_and_is_counted_once() {
+        let fronts = [frame(FrameKind::Front, 0, b"ab"), frame(FrameKind::Front, 0, b"cd")].concat();
+        let stream = [room(4), frame(FrameKind::Data, 0, b"samples"), fronts, result()].concat();
+        let (collection, writers) = run(&stream, 1, 11);
+        assert_eq!((collection.unwrap().outputs[0].bytes, writers[0].0.as_slice()), (11, b"abcdsamples".as_slice()));
+    }
+
     #[test]
     fn a_child_that_breaks_the_order_fails_the_job() {
         for (what, stream) in [
@@ -233,9 +307,15 @@ mod tests {
             ("an empty frame", frame(FrameKind::Data, 0, b"")),
             ("a result that is none", frame(FrameKind::Result, 0, b"{}")),
             ("no result at all", frame(FrameKind::Data, 0, b"x")),
+            ("room behind data", [frame(FrameKind::Data, 0, b"x"), room(4), result()].concat()),
+            ("room for nothing", [room(0), result()].concat()),
+            ("more room than a file needs", [room(ROOM_BYTES_MAX + 1), result()].concat()),
+            ("room that stays empty", [room(4), frame(FrameKind::Data, 0, b"x"), frame(FrameKind::Front, 0, b"abc"), result()].concat()),
+            ("more than there is room for", [room(4), frame(FrameKind::Front, 0, b"abcde"), result()].concat()),
+            ("a front without room", [frame(FrameKind::Front, 0, b"a"), result()].concat()),
             ("an end inside a frame", frame(FrameKind::Data, 0, b"xyz")[..HEADER_BYTES + 1].to_vec()),
         ] {
-            let (result, _) = run(&[stream, Vec::new()].concat(), 1, 1000);
+            let (result, _) = run(&stream, 1, u64::MAX);
             assert!(matches!(result, Err(CollectError::Protocol(_))), "{what}: {result:?}");
         }
     }
@@ -249,7 +329,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arbitrary_bytes_always_end_in_a_typed_error(stream in proptest::collection::vec(any::<u8>(), 0..300), kind in 0u8..8) {
+        fn arbitrary_bytes_always_end_in_a_typed_error(stream in proptest::collection::vec(any::<u8>(), 0..300), kind in 0u8..10) {
             let mut stream = stream;
             if let [first, second, flags, more, ..] = stream.as_mut_slice() {
                 (*first, *second, *flags, *more) = (kind, 0, 0, 0);

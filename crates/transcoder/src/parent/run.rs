@@ -234,6 +234,7 @@ fn describe(profile: ProfileName, make: &Recipe, counts: OutputCounts, collected
     let duration_us = match make {
         Recipe::Pcm { sample_rate } => Some(promise::wav_duration_us(collected.bytes, *sample_rate)),
         make if make.form() == Form::Cmaf => Some(collected.duration_us()),
+        make if make.form() == Form::Mp4 => counts.lasts_ms.map(|ms| ms.saturating_mul(1000)),
         _ => None,
     };
     let bitrate =

@@ -21,6 +21,10 @@ pub enum FrameKind {
     Result = 5,
     /// Bytes of an output that has no fragments: a picture, a WAV file.
     Data = 6,
+    /// An output begins with bytes that are known last; the payload is their number, a `u64`. Before its first data.
+    Room = 7,
+    /// Those bytes, in order, after all other data.
+    Front = 8,
 }
 
 impl FrameKind {
@@ -30,7 +34,8 @@ impl FrameKind {
             FrameKind::Hello | FrameKind::Init | FrameKind::Result => 64 << 10,
             FrameKind::Fragment => 64 << 20,
             FrameKind::Progress => 0,
-            FrameKind::Data => 16 << 20,
+            FrameKind::Data | FrameKind::Front => 16 << 20,
+            FrameKind::Room => 8,
         }
     }
 
@@ -42,6 +47,8 @@ impl FrameKind {
             4 => FrameKind::Progress,
             5 => FrameKind::Result,
             6 => FrameKind::Data,
+            7 => FrameKind::Room,
+            8 => FrameKind::Front,
             _ => return None,
         })
     }
@@ -115,7 +122,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_header_round_trips(code in 1u8..=6, output: u8, keyframe: bool, length: u32, pts_ns: u64, duration_ns: u64, first: u32) {
+        fn any_header_round_trips(code in 1u8..=8, output: u8, keyframe: bool, length: u32, pts_ns: u64, duration_ns: u64, first: u32) {
             let kind = FrameKind::from_code(code).unwrap();
             let length = length % (kind.max_bytes() + 1);
             let header = FrameHeader { kind, output, keyframe, length, pts_ns, duration_ns, keyframe_bytes: first % (length + 1) };

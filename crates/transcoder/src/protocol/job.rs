@@ -66,6 +66,8 @@ pub struct Limits {
 }
 
 const MIB: u64 = 1 << 20;
+/// Of a progressive file, with room for two of them: 120 frames a second of 20 bytes.
+const INDEX_BYTES_PER_SECOND: u64 = 6000;
 
 impl Limits {
     /// The limits for a piece of work on a file of `size` bytes.
@@ -100,9 +102,10 @@ fn is_4k(info: Option<&MediaInfo>) -> bool {
 }
 
 impl Output {
-    /// What this output can grow to in bytes: twice its bitrate, and something for its boxes.
+    /// What this output can grow to in bytes: twice its bitrate, as many frames a second may take, and half of that again for
+    /// its peaks; and something for its boxes.
     fn bytes_max(&self, duration_s: u64) -> u64 {
-        16 * MIB + 2 * duration_s * self.make.bits_per_second() / 8
+        16 * MIB + duration_s * (3 * self.make.bits_per_second() / 8 + INDEX_BYTES_PER_SECOND)
     }
 }
 

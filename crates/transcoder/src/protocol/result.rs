@@ -73,6 +73,9 @@ pub struct OutputCounts {
     pub height: Option<u32>,
     /// Encoded frames.
     pub frames: u64,
+    /// From its first encoded frame to the end of its last, in milliseconds.
+    #[serde(default)]
+    pub lasts_ms: Option<u64>,
     /// By RFC 6381, such as `avc1.64001f`.
     pub codec: Option<String>,
     /// Of the sound.

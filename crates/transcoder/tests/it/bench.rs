@@ -82,7 +82,7 @@ impl Bench {
         let mut writers = Vec::new();
         for output in &job.outputs {
             let file = self.path(&format!("{}-{}", path.file_name().unwrap().to_str().unwrap(), output.profile));
-            writers.push(LocalWriter(File::create(&file).unwrap()));
+            writers.push(LocalWriter::new(&file));
             files.push(file);
         }
         let told = std::sync::Mutex::new(Vec::new());
@@ -129,11 +129,30 @@ impl RangeReader for LocalFile {
     }
 }
 
-pub struct LocalWriter(pub File);
+pub struct LocalWriter {
+    file: File,
+    front: u64,
+}
+
+impl LocalWriter {
+    pub fn new(path: &Path) -> Self {
+        Self { file: File::create(path).unwrap(), front: 0 }
+    }
+}
 
 impl OutputWriter for LocalWriter {
     async fn write(&mut self, bytes: Bytes) -> Result<(), BoxError> {
-        Ok(self.0.write_all(&bytes)?)
+        Ok(self.file.write_all(&bytes)?)
+    }
+
+    fn reserve(&mut self, bytes: usize) -> Result<(), BoxError> {
+        Ok(self.file.write_all(&vec![0; bytes])?)
+    }
+
+    fn write_front(&mut self, bytes: Bytes) -> Result<(), BoxError> {
+        self.file.write_all_at(&bytes, self.front)?;
+        self.front += bytes.len() as u64;
+        Ok(())
     }
 }
 

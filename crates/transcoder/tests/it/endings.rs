@@ -54,7 +54,7 @@ fn film(bench: &Bench, seconds: u32) -> (std::path::PathBuf, ChildJob) {
 }
 
 fn writers(bench: &Bench) -> Vec<LocalWriter> {
-    vec![LocalWriter(std::fs::File::create(bench.path("out")).unwrap())]
+    vec![LocalWriter::new(&bench.path("out"))]
 }
 
 /// Our program under a name that only this test has, so that its child can be told from those of other tests.

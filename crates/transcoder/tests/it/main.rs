@@ -10,6 +10,7 @@ mod containers;
 mod cover;
 mod damage;
 mod endings;
+mod films;
 mod geometry;
 mod hostile;
 mod ladder;

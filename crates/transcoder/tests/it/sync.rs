@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use media_domain::{Kind, work::Group};
 
 use crate::{
-    bench::Bench,
+    bench::{Bench, ffprobe},
     ladder::first_time_ms,
     listen::{beeps, channels, played, priming},
 };
@@ -27,7 +27,7 @@ fn beeping(sample_rate: u32, seconds: f64, late: f64) -> String {
 }
 
 /// When it flashes, in seconds, by the frames' places: there are always 25 a second here.
-fn flashes(path: &Path) -> Vec<f64> {
+fn flashes(path: &Path, start: f64) -> Vec<f64> {
     let output = Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error", "-i"])
         .arg(path)
@@ -35,7 +35,6 @@ fn flashes(path: &Path) -> Vec<f64> {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let start = first_time_ms(path) as f64 / 1000.0;
     let white = output.stdout.iter().enumerate().filter(|(_, luma)| **luma > 128);
     white.map(|(frame, _)| start + frame as f64 / FRAMES_A_SECOND).collect()
 }
@@ -47,20 +46,23 @@ fn assert_together(bench: &Bench, name: &str, mime: &str, args: &str, least: usi
         .run(&file, mime, Kind::Video, Group::Ladder, &["h264-360p", "aac-128k"])
         .unwrap_or_else(|failure| panic!("{name}: {failure}"));
     assert_eq!(priming(&ran.files[1]), 1024, "{name}");
-    let flashes = flashes(&ran.files[0]);
+    let flashes = flashes(&ran.files[0], first_time_ms(&ran.files[0]) as f64 / 1000.0);
     for (reader, sound) in [("its own edit list", channels(&ran.files[1]).remove(0)), ("ffmpeg", played(&ran.files[1]))] {
-        let beeps = beeps(&sound, 0.2);
-        let pairs: Vec<(f64, f64)> = beeps
-            .iter()
-            // Sound may go on after the last picture.
-            .filter(|beep| flashes.last().is_some_and(|last| **beep < last + 1.0))
-            .filter_map(|beep| flashes.iter().map(|flash| (*beep, *flash)).min_by(|a, b| (a.0 - a.1).abs().total_cmp(&(b.0 - b.1).abs())))
-            .collect();
-        let worst = pairs.iter().map(|(beep, flash)| beep - flash).max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0);
-        println!("{name} by {reader}: {} beeps, {} flashes, worst {:.1} ms", beeps.len(), flashes.len(), worst * 1000.0);
-        assert!(pairs.len() >= least, "{name} by {reader}: {} beeps of {least}", pairs.len());
-        assert!(worst.abs() < DRIFT_S, "{name} by {reader}: {:.1} ms", worst * 1000.0);
+        assert_near(&format!("{name} by {reader}"), &beeps(&sound, 0.2), &flashes, least);
     }
+}
+
+fn assert_near(what: &str, beeps: &[f64], flashes: &[f64], least: usize) {
+    let pairs: Vec<(f64, f64)> = beeps
+        .iter()
+        // Sound may go on after the last picture.
+        .filter(|beep| flashes.last().is_some_and(|last| **beep < last + 1.0))
+        .filter_map(|beep| flashes.iter().map(|flash| (*beep, *flash)).min_by(|a, b| (a.0 - a.1).abs().total_cmp(&(b.0 - b.1).abs())))
+        .collect();
+    let worst = pairs.iter().map(|(beep, flash)| beep - flash).max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0);
+    println!("{what}: {} beeps, {} flashes, worst {:.1} ms", beeps.len(), flashes.len(), worst * 1000.0);
+    assert!(pairs.len() >= least, "{what}: {} beeps of {least}", pairs.len());
+    assert!(worst.abs() < DRIFT_S, "{what}: {:.1} ms", worst * 1000.0);
 }
 
 const H264: &str = "-c:v libx264 -preset ultrafast -bf 0";
@@ -96,6 +98,21 @@ fn gaps_in_the_timestamps_become_silence_and_move_nothing() {
     let gaps = "-af aselect='not(lt(mod(t+0.5\\,1)\\,0.1)*lt(t\\,40)+between(t\\,45.5\\,48.5))'";
     let args = format!("{} {} {gaps} {H264} -c:a pcm_s16le", flashing(64), beeping(44_100, 64.0, 0.0));
     assert_together(&bench, "gaps.mkv", "video/x-matroska", &args, 30);
+}
+
+#[test]
+fn a_progressive_file_shows_each_flash_with_its_beep() {
+    let bench = Bench::new();
+    for (name, late) in [("together.mkv", 0.0), ("late.mkv", 0.7)] {
+        let args = format!("{} -itsoffset {late} {} {H264} -c:a flac", flashing(64), beeping(44_100, 64.0 - late, late));
+        let file = bench.make(name, &args);
+        let ran = bench.run(&file, "video/x-matroska", Kind::Video, Group::Ladder, &["mp4-720p"]).unwrap();
+        let found = ffprobe(&ran.files[0], "stream=codec_type,start_time");
+        let starts: Vec<f64> = found.iter().filter(|(key, _)| key == "start_time").map(|(_, value)| value.parse().unwrap()).collect();
+        println!("{name}: {starts:?}");
+        let pictures = starts[1];
+        assert_near(name, &beeps(&played(&ran.files[0]), 0.2), &flashes(&ran.files[0], pictures), 31);
+    }
 }
 
 #[test]

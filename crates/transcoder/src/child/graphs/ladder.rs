@@ -1,18 +1,12 @@
 //! The rungs and the sound of a video, from one decode.
 //!
 //! Each rung is scaled from the source, not from the rung above: a cascade loses a tenth of SSIM at 360p
-//! (notes/gstreamer.md). Keyframes stand at the first frame of every two seconds of *time*, the same frame in every rung:
-//! the shared picture stream says where, before it is split. So a variable frame rate changes nothing, and the encoder's
-//! own choice of keyframes and the muxer's wishes for them, which come too late in some rungs, are switched off.
+//! (notes/gstreamer.md).
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc::Receiver};
+use std::sync::{Arc, mpsc::Receiver};
 
 use gstreamer::{self as gst, prelude::*};
-use gstreamer_video as gst_video;
-use media_domain::{
-    info::VideoInfo,
-    profile::{Form, Recipe},
-};
+use media_domain::profile::{Form, Recipe};
 
 use super::{
     super::{
@@ -21,58 +15,41 @@ use super::{
         failed::Failed,
         fragments,
         outputs::Outputs,
-        picture_size, pipeline, tally,
+        pipeline, progressive,
         tracks::{self, Heads},
         upright,
     },
+    keyframes, rungs,
     sound::renditions,
 };
 use crate::protocol::Counts;
-
-const KEYFRAME_INTERVAL: gst::ClockTime = gst::ClockTime::from_seconds(2);
 
 /// Makes the outputs of a video.
 ///
 /// # Errors
 /// [`Failed`], typed.
 pub fn run(context: &Context) -> Result<Counts, Failed> {
-    let mut pictures = String::new();
-    for (index, output) in context.outputs() {
-        match output.make {
-            Recipe::H264 { height, bitrate_kbps } => {
-                let video = context.info()?.video.as_ref().ok_or_else(|| Failed::internal("rungs of a file without a picture track"))?;
-                pictures += &rung(index, video, height, bitrate_kbps);
-            }
-            Recipe::Aac { .. } => {}
-            _ => return Err(Failed::internal(format!("{} is made by another graph", output.profile))),
-        }
+    let is_made_here = |make: &Recipe| matches!(make, Recipe::Aac { .. } | Recipe::Mp4 { .. }) || is_rung(make);
+    if let Some((_, output)) = context.outputs().find(|(_, output)| !is_made_here(&output.make)) {
+        return Err(Failed::internal(format!("{} is made by another graph", output.profile)));
     }
-    let tracks = renditions::of_video(context)?;
+    let (rungs, tracks) = (rungs::of_video(context)?, renditions::of_video(context)?);
     let mut description = renditions::describe(&tracks);
-    if !pictures.is_empty() {
-        description += &format!(" {} ! tee name=rungs {pictures}", upright::CHAIN);
+    if !rungs.is_empty() {
+        description += &format!(" {} ! tee name=rungs {}", upright::CHAIN, rungs::describe(&rungs, context.info()?));
     }
     let pipeline = pipeline::build(&description)?;
     let (ending, over) = Ending::channel();
-    let heads = Heads { video: pipeline.by_name("pictures"), audio: renditions::heads(&pipeline, &tracks)?, lost: None };
+    let heads = Heads { video: pipeline.by_name("pictures"), audio: renditions::heads(&pipeline, &tracks)?, ..Heads::default() };
     if let Some(tee) = pipeline.by_name("rungs") {
-        let encoders = context.outputs().filter_map(|(index, _)| pipeline.by_name(&format!("encoder{index}")));
-        place_keyframes(&pad(&tee, "sink")?, encoders.map(|encoder| pad(&encoder, "src")).collect::<Result<_, _>>()?);
+        let encoders = (0..rungs.len()).map(|number| pad(&pipeline::element(&pipeline, &rungs::encoder(number))?, "src"));
+        keyframes::place(&pad(&tee, "sink")?, encoders.collect::<Result<_, _>>()?);
     }
     encode(&pipeline, context, heads, &ending, &over)
 }
 
-/// One rung behind the tee `rungs`. Four frames in the queue keep an encoder busy; ten megabytes of 4K would be one.
-fn rung(output: u8, video: &VideoInfo, short_side: u32, bitrate_kbps: u32) -> String {
-    let (width, height) = picture_size::rung(video, short_side);
-    format!(
-        " rungs. ! queue max-size-buffers=4 max-size-bytes=0 max-size-time=0 \
-         ! videoscale method=lanczos add-borders=false ! video/x-raw,width={width},height={height},pixel-aspect-ratio=1/1 \
-         ! x264enc name=encoder{output} speed-preset=veryfast bitrate={bitrate_kbps} vbv-buf-capacity=2000 \
-           key-int-max=1073741824 option-string=scenecut=0:open-gop=0:keyint-min=1 \
-         ! video/x-h264,profile=high ! h264parse name=encoded{output} ! {}",
-        fragments::tail(output)
-    )
+const fn is_rung(make: &Recipe) -> bool {
+    matches!(make, Recipe::H264 { .. } | Recipe::Vp9 { .. } | Recipe::Av1 { .. })
 }
 
 /// Plays a pipeline whose outputs all end in a muxer.
@@ -88,15 +65,16 @@ pub fn encode(
 ) -> Result<Counts, Failed> {
     let outputs = Outputs::new(context, ending);
     for (index, output) in context.outputs() {
-        if output.make.form() != Form::Cmaf {
-            outputs.leave_out(index);
-            continue;
-        }
-        let encoded = pad(&pipeline::element(pipeline, &format!("encoded{index}"))?, "src")?;
-        outputs.watch_encoded(&encoded, index);
-        drop_tags(&encoded);
-        fragments::send(pipeline, index, context, &outputs)?;
-        drop_wishes_for_keyframes(&encoded);
+        let send = match output.make.form() {
+            Form::Cmaf => fragments::send,
+            Form::Mp4 => progressive::send,
+            _ => {
+                outputs.leave_out(index);
+                continue;
+            }
+        };
+        watch(pipeline, index, &outputs)?;
+        send(pipeline, index, context, &outputs)?;
     }
     let heads = Heads { lost: Some(outputs.clone()), ..heads };
     let tally = tracks::decode(pipeline, context, ending, heads)?;
@@ -104,45 +82,18 @@ pub fn encode(
     Ok(Counts { video: tally.counts(Track::Video), audio: tally.counts(Track::Audio), end_ms: tally.end_ms(), outputs: outputs.counts() })
 }
 
+/// Watches what is encoded of an output, and what its muxer gets to hear.
+///
+/// # Errors
+/// [`Failed`] where the pipeline has no such output: our fault.
+pub fn watch(pipeline: &gst::Pipeline, output: u8, outputs: &Arc<Outputs>) -> Result<(), Failed> {
+    let encoded = pad(&pipeline::element(pipeline, &format!("encoded{output}"))?, "src")?;
+    outputs.watch_encoded(&encoded, output);
+    tracks::drop_tags(&encoded);
+    keyframes::drop_wishes(&encoded);
+    Ok(())
+}
+
 fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, Failed> {
     element.static_pad(name).ok_or_else(|| Failed::internal(format!("{} has no pad {name}", element.name())))
-}
-
-/// Tells every encoder, before the first frame of an interval leaves for it, that a keyframe is wanted at that frame's time.
-///
-/// Not by an event in the stream: of those, 1.22's encoders forget one that comes while the last keyframe is still inside.
-fn place_keyframes(shared: &gst::Pad, encoders: Vec<gst::Pad>) {
-    let next = Arc::new(Mutex::new(None));
-    tally::each_buffer(shared, move |pad, buffer| {
-        let Some(now) = tally::running_time(pad, buffer) else { return };
-        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
-        if next.is_some_and(|next| now < next) {
-            return;
-        }
-        // The first frame is a keyframe unasked; asked for, 1.22's encoder hears no later wish.
-        if next.is_some() {
-            for encoder in &encoders {
-                let wish = gst_video::UpstreamForceKeyUnitEvent::builder().running_time(now).all_headers(true).build();
-                // Refused only by an encoder that has ended.
-                let _taken: bool = encoder.send_event(wish);
-            }
-        }
-        *next = Some(now + KEYFRAME_INTERVAL - gst::ClockTime::from_nseconds(now.nseconds() % KEYFRAME_INTERVAL.nseconds()));
-    });
-}
-
-/// The muxer would write what it is told: a title, a place, and the turn of a picture that was already turned.
-fn drop_tags(encoded: &gst::Pad) {
-    let _probe = encoded.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| match &info.data {
-        Some(gst::PadProbeData::Event(event)) if event.type_() == gst::EventType::Tag => gst::PadProbeReturn::Handled,
-        _ => gst::PadProbeReturn::Ok,
-    });
-}
-
-/// The muxer's own wishes come too late in some rungs. (`Handled` and not `Drop`: with that, the bindings hand 1.22 a null.)
-fn drop_wishes_for_keyframes(encoded: &gst::Pad) {
-    let _probe = encoded.add_probe(gst::PadProbeType::EVENT_UPSTREAM, |_, info| match &info.data {
-        Some(gst::PadProbeData::Event(event)) if gst_video::ForceKeyUnitEvent::is(event) => gst::PadProbeReturn::Handled,
-        _ => gst::PadProbeReturn::Ok,
-    });
 }

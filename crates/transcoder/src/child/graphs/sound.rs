@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gstreamer::{self as gst, prelude::*};
 use media_domain::profile::Recipe;
 
-use super::super::{failed::Failed, fragments, loudness, pipeline};
+use super::super::{failed::Failed, fragments, loudness, pipeline, progressive};
 
 /// How far timestamps may be off before sound is put in or left out, in nanoseconds: half of what a viewer may come to hear.
 const TOLERANCE_NS: u64 = 10_000_000;
@@ -48,14 +48,11 @@ pub fn level(gain_db: f64) -> String {
 }
 
 /// One rendition behind the tee `tee`: its encoder, and its muxer. None of what is no sound in fragments.
-///
-/// The AAC encoder's property `aac-ms` does not choose mid and side coding but forces it, and is on by itself: what was on
-/// the left alone is then heard on the right, too.
 pub fn rendition(tee: &str, output: u8, recipe: &Recipe) -> Option<String> {
     let encoder = match *recipe {
         Recipe::Aac { bitrate_kbps, channels } => {
             let mono = if channels == 1 { "audioconvert ! audio/x-raw,channels=1 ! " } else { "" };
-            format!("{mono}avenc_aac aac-ms=false bitrate={} ! aacparse", u64::from(bitrate_kbps) * 1000)
+            format!("{mono}{}", aac(bitrate_kbps))
         }
         Recipe::Opus { bitrate_kbps } => {
             format!("audioconvert dithering=none ! opusenc audio-type=generic bitrate={}", u64::from(bitrate_kbps) * 1000)
@@ -63,6 +60,17 @@ pub fn rendition(tee: &str, output: u8, recipe: &Recipe) -> Option<String> {
         _ => return None,
     };
     Some(format!(" {tee}. ! queue ! {encoder} name=encoded{output} ! {}", fragments::tail(output)))
+}
+
+/// The sound of a progressive file behind the tee `tee`.
+pub fn beside_pictures(tee: &str, output: u8, bitrate_kbps: u32) -> String {
+    format!(" {tee}. ! queue ! {} ! {}", aac(bitrate_kbps), progressive::sound(output))
+}
+
+/// The encoder's property `aac-ms` does not choose mid and side coding but forces it, and is on by itself: what was on the
+/// left alone is then heard on the right, too.
+fn aac(bitrate_kbps: u32) -> String {
+    format!("avenc_aac aac-ms=false bitrate={} ! aacparse", u64::from(bitrate_kbps) * 1000)
 }
 
 /// Completes what was described of a track: to be called before it is played.

@@ -7,7 +7,7 @@ use media_domain::profile::Recipe;
 
 use super::{
     super::super::{context::Context, failed::Failed, pipeline},
-    gapless, head, level, rendition, settle, stereo, surround,
+    beside_pictures, gapless, head, level, rendition, settle, stereo, surround,
 };
 
 /// One track of sound, and what is made of it.
@@ -30,7 +30,11 @@ pub fn of_video(context: &Context) -> Result<BTreeMap<u32, Track>, Failed> {
     let mut tracks = BTreeMap::<u32, Track>::new();
     let info = context.info()?;
     for (index, output) in context.outputs() {
-        let Recipe::Aac { channels, .. } = output.make else { continue };
+        let channels = match output.make {
+            Recipe::Aac { channels, .. } => channels,
+            Recipe::Mp4 { .. } if info.audio.is_some() => STEREO,
+            _ => continue,
+        };
         let found = info.audio.iter().chain(&info.further_audio).nth(output.track as usize);
         let track = tracks.entry(output.track).or_default();
         track.channels = found.map_or(STEREO, |found| found.channels);
@@ -53,7 +57,10 @@ pub fn describe(tracks: &BTreeMap<u32, Track>) -> String {
         if !track.of_surround.is_empty() {
             description += &format!(" track{number}. ! queue ! {} ! tee name=six{number}", surround(*number));
         }
-        let of_stereo = track.of_stereo.iter().filter_map(|(index, recipe)| rendition(&format!("two{number}"), *index, recipe));
+        let of_stereo = track.of_stereo.iter().filter_map(|(index, recipe)| match recipe {
+            Recipe::Mp4 { audio_kbps, .. } => Some(beside_pictures(&format!("two{number}"), *index, *audio_kbps)),
+            recipe => rendition(&format!("two{number}"), *index, recipe),
+        });
         let of_surround = track.of_surround.iter().filter_map(|(index, recipe)| rendition(&format!("six{number}"), *index, recipe));
         description.extend(of_stereo.chain(of_surround));
     }
