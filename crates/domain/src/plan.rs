@@ -223,8 +223,10 @@ mod tests {
     }
 
     #[test]
-    fn a_video_with_sound_gets_speech_first_then_its_poster_then_both_rungs() {
-        assert_eq!(made(Kind::Video, &video(1280, 720, true)), ["speech", "poster!", "h264-720p", "h264-360p!", "aac-128k!"]);
+    fn a_video_with_sound_gets_speech_first_then_its_poster_then_its_rungs_and_a_preview_last() {
+        let made = made(Kind::Video, &video(1280, 720, true));
+        let ladder = ["h264-720p", "mp4-720p", "h264-480p", "h264-360p!", "aac-128k!"];
+        assert_eq!(made, [["speech", "poster!", "storyboard"].as_slice(), &ladder, &["preview"]].concat());
     }
 
     #[test]
@@ -232,7 +234,8 @@ mod tests {
         let track = |channels| AudioInfo { codec: "ac3".into(), channels, sample_rate: 48_000, ..AudioInfo::default() };
         let mut info = video(640, 360, true);
         info.further_audio = vec![track(6), track(1)];
-        assert_eq!(made(Kind::Video, &info), ["speech", "poster!", "aac-384k-t2", "h264-360p!", "aac-128k!", "aac-128k-t2", "aac-128k-t3"]);
+        let sound = |info| made(Kind::Video, info).into_iter().filter(|name| name.starts_with("aac")).collect::<Vec<_>>();
+        assert_eq!(sound(&info), ["aac-384k-t2", "aac-128k!", "aac-128k-t2", "aac-128k-t3"]);
         info.further_audio = vec![track(6); 40];
         let renditions = made(Kind::Video, &info).iter().filter(|name| name.starts_with("aac-128k")).count();
         assert_eq!(renditions, 16);
@@ -247,9 +250,27 @@ mod tests {
     }
 
     #[test]
-    fn a_rung_larger_than_the_source_is_skipped_but_the_lowest_is_always_made() {
-        assert_eq!(made(Kind::Video, &video(640, 480, false)), ["poster!", "h264-360p!"]);
-        assert_eq!(made(Kind::Video, &video(160, 120, false)), ["poster!", "h264-360p!"]);
+    fn rungs_reach_up_to_the_first_that_holds_the_source_and_the_lowest_is_always_made() {
+        let rungs = |width, height| {
+            let made = made(Kind::Video, &video(width, height, false));
+            made.into_iter().filter_map(|name| Some(name.strip_prefix("h264-")?.to_owned())).collect::<Vec<_>>()
+        };
+        assert_eq!(rungs(3840, 2160), ["2160p", "1440p", "1080p", "720p", "480p", "360p!"]);
+        assert_eq!(rungs(1920, 1080), ["1080p", "720p", "480p", "360p!"]);
+        assert_eq!(rungs(1920, 800), ["1080p", "720p", "480p", "360p!"], "a wide film keeps its lines");
+        assert_eq!(rungs(1300, 728), ["720p", "480p", "360p!"], "eight lines are not worth a rung");
+        assert_eq!(rungs(640, 480), ["480p", "360p!"]);
+        assert_eq!(rungs(160, 120), ["360p!"]);
+    }
+
+    #[test]
+    fn other_codecs_are_made_only_for_those_who_ask() {
+        let asked = ["vp9-360p".to_owned().try_into().unwrap(), "av1-1080p".to_owned().try_into().unwrap()];
+        let plan = plan(Kind::Video, &video(640, 360, false), &Profiles::built_in().unwrap(), Some(&asked)).unwrap();
+        let made: Vec<_> = plan.groups.iter().map(|planned| (planned.group, planned.jobs[0].profile.as_str())).collect();
+        assert_eq!(made, [(Group::Poster, "poster"), (Group::Ladder, "h264-360p"), (Group::Vp9, "vp9-360p")]);
+        assert!(plan.skipped.iter().any(|(name, why)| name.as_str() == "av1-1080p" && why.contains("smaller")), "{:?}", plan.skipped);
+        assert!(!plan.skipped.iter().any(|(name, _)| name.as_str() == "av1-720p"), "nobody spoke of it");
     }
 
     #[test]
@@ -266,7 +287,11 @@ mod tests {
             [
                 "speech: the file has no audio track",
                 "vtt: the file has no text track",
+                "h264-2160p: the source is smaller",
+                "h264-1440p: the source is smaller",
+                "h264-1080p: the source is smaller",
                 "h264-720p: the source is smaller",
+                "h264-480p: the source is smaller",
                 "aac-384k: the file has no audio track",
                 "aac-128k: the file has no audio track"
             ]
@@ -346,8 +371,8 @@ mod tests {
         let plan = plan(Kind::Video, &video(1280, 720, true), &Profiles::built_in().unwrap(), Some(&asked)).unwrap();
         let made: Vec<_> = plan.groups.iter().flat_map(|group| &group.jobs).map(|job| job.profile.as_str()).collect();
         assert_eq!(made, ["poster", "h264-720p", "h264-360p", "aac-128k"]);
-        let skipped: Vec<_> = plan.skipped.iter().map(|(name, why)| format!("{name}: {why}")).collect();
-        assert_eq!(skipped, ["speech: it was not asked for", "vtt: the file has no text track", "aac-384k: the source has fewer channels"]);
+        let not_asked: Vec<_> = plan.skipped.iter().filter(|(_, why)| why.contains("asked")).map(|(name, _)| name.as_str()).collect();
+        assert_eq!(not_asked, ["speech", "storyboard", "mp4-720p", "h264-480p", "preview"]);
     }
 
     #[test]

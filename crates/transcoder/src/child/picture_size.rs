@@ -60,7 +60,9 @@ mod tests {
     #[test]
     fn a_rung_is_never_larger_than_its_source_and_always_even() {
         assert_eq!(rung(&video(320, 240), 360), (320, 240));
-        assert_eq!(rung(&video(853, 481), 720), (850, 480));
+        assert_eq!(rung(&video(853, 481), 720), (852, 480));
+        assert_eq!(rung(&video(427, 240), 360), (426, 240));
+        assert_eq!(rung(&video(1920, 1080), 480), (854, 480));
         assert_eq!(rung(&video(1, 1), 360), (2, 2));
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Of four pixels that share their chroma, the mean is computed with tables for the transfer functions alone; how far each
 //! pixel's luma is from the mean's is looked up in a grid of colours. The grid alone would not do: where a colour leaves
-//! BT.709, its curve breaks off between two nodes.
+//! BT.709, its curve breaks off between two nodes. Pixels on both sides of such an edge are computed one by one.
 
 use gstreamer_video::VideoColorRange;
 
@@ -17,6 +17,12 @@ const LUMA_STEPS: usize = (1 << (CODE_BITS - LUMA_STEP_BITS)) + 1;
 const CHROMA_STEPS: usize = (1 << (CODE_BITS - CHROMA_STEP_BITS)) + 1;
 /// Levels in the grid are kept with so many bits behind the point.
 const LEVEL_BITS: u32 = 7;
+/// Black of limited range.
+const BLACK: f32 = 16.0;
+/// Pixels that differ by less are of one surface.
+const ALIKE_CODES: u16 = 8;
+/// What the grid may be off by, in levels, beside what it is off by in the middle.
+const SMOOTH_LEVELS: f32 = 1.0;
 /// Of the weights of two chromas and a luma together.
 const WEIGHT_BITS: u32 = 2 * CHROMA_STEP_BITS + LUMA_STEP_BITS;
 
@@ -56,11 +62,26 @@ impl Lattice {
         let mean = pixels.iter().map(|pixel| pixel[0]).sum::<u16>().div_ceil(4);
         let shown = self.light.shown(normal([mean, cb, cr].map(f32::from), self.range));
         let off = luma_level(shown[0]) - self.look_up([mean, cb, cr]);
+        let is_smooth = self.is_smooth(&pixels, off);
+        let level = |pixel| if is_smooth { self.look_up(pixel) + off } else { self.computed(pixel) };
         Block {
-            luma: pixels.map(|pixel| to_byte(self.look_up(pixel) + off)),
+            luma: pixels.map(|pixel| to_byte(level(pixel).max(BLACK))),
             cb: to_byte(128.0 + 224.0 * shown[1]),
             cr: to_byte(128.0 + 224.0 * shown[2]),
         }
+    }
+
+    /// Whether the grid is as far off at the darkest and the brightest of four pixels as at their mean. Where they hardly differ,
+    /// nobody looks.
+    fn is_smooth(&self, pixels: &[[u16; 3]; 4], off: f32) -> bool {
+        let darkest = pixels.iter().min_by_key(|pixel| pixel[0]).unwrap_or(&pixels[0]);
+        let brightest = pixels.iter().max_by_key(|pixel| pixel[0]).unwrap_or(&pixels[0]);
+        let is_near = |pixel: &[u16; 3]| (self.computed(*pixel) - self.look_up(*pixel) - off).abs() < SMOOTH_LEVELS;
+        brightest[0] - darkest[0] < ALIKE_CODES || is_near(darkest) && is_near(brightest)
+    }
+
+    fn computed(&self, pixel: [u16; 3]) -> f32 {
+        luma_level(self.light.shown(normal(pixel.map(f32::from), self.range))[0])
     }
 
     fn look_up(&self, [code, cb, cr]: [u16; 3]) -> f32 {
@@ -98,7 +119,7 @@ impl Column {
 }
 
 fn luma_level(luma: f32) -> f32 {
-    16.0 + 219.0 * luma.clamp(0.0, 1.09)
+    BLACK + 219.0 * luma.clamp(0.0, 1.09)
 }
 
 /// Rounded; `as` keeps what is too large or too small at its end.
