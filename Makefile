@@ -3,11 +3,12 @@ export MEDIA_CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/m
 # Outside the checkout, so that a fresh clone builds only what is ours.
 export CARGO_TARGET_DIR ?= $(MEDIA_CACHE)/target
 BIN := $(CARGO_TARGET_DIR)/debug
+RELEASE := $(CARGO_TARGET_DIR)/release
 
-.PHONY: help setup build demo test lint bench bench-stills fuzz fix generated up
+.PHONY: help setup build demo test lint bench demo-times fuzz fix generated up
 
 help: ## What can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 setup: ## Install what is missing: packages, the S3 server, the speech model, players for a browser
 	@deploy/setup
@@ -30,17 +31,18 @@ lint: setup ## Formatting, clippy, and that generated files are what they should
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	deploy/check-generated
 
-bench: build ## Three times the demo's film: seconds from upload to captions, to ready, and of the whole demo
+bench: setup ## What the ladder costs beside ffmpeg, and stills beside vipsthumbnail
+	cargo build --locked --release --workspace --bins --example bench
+	$(RELEASE)/media-devstack run -- $(RELEASE)/examples/bench ladder
+	$(RELEASE)/examples/bench stills
+
+demo-times: build ## Three times the demo's film: seconds from upload to captions, to ready, and of the whole demo
 	@for run in 1 2 3; do \
 	  CI=true $(BIN)/media-devstack demo 2>/dev/null | grep -E 'transcript.created|asset.ready|It took' || exit 1; \
 	done
 
 fuzz: build ## A thousand broken headers of each container (the tests make seventy)
 	MEDIA_FUZZ=1000 cargo test --locked --workspace --test it -- hostile::fuzz --nocapture
-
-bench-stills: setup
-	cargo build --locked --release --workspace --bins --example bench_stills
-	$(CARGO_TARGET_DIR)/release/examples/bench_stills
 
 fix: setup ## Mend what can be mended by itself
 	cargo fmt --all

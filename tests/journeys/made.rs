@@ -9,6 +9,7 @@
 //! - texts::the_text_tracks_of_a_film_become_caption_tracks_that_wait
 //! - film::a_video_plays_through_the_door_to_its_end
 //! - film::a_silent_an_upright_and_a_tiny_video_each_get_what_fits_them
+//! - film::a_film_that_was_cut_off_is_ready_with_its_loss_where_its_profiles_keep_it
 //! - speech::speech_is_written_down_and_players_see_it_only_when_it_is_approved
 
 mod film;

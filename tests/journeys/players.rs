@@ -10,7 +10,7 @@ mod bytes;
 use std::time::Duration;
 
 use media_devstack::{Binary, Service};
-use media_domain::{AssetId, CaptionTrackId, VariantId};
+use media_domain::{AssetId, CaptionTrackId};
 use media_proto::v1::{AssetKind, AssetStatus, GetPlaybackRequest, Playback};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -37,9 +37,7 @@ async fn players_in_a_browser_switch_levels_do_not_stall_and_seek_to_the_right_f
     let id = caller.upload(AssetKind::Video, "numbered.mp4", &numbered_film()).await;
     caller.until(&id, AssetStatus::Ready, LIMIT).await;
     let sql = world.sql().await;
-    one_file(&sql, &id).await;
     captioned(&world, &sql, &id).await;
-    with_storyboard(&world, &sql, &id).await;
 
     let shown = playback(&mut caller, &id).await;
     let reports = browser::play(
@@ -114,16 +112,6 @@ fn numbered_film() -> Vec<u8> {
     samples::ffmpeg("numbered.mp4", &[&inputs[..], &coding].concat())
 }
 
-/// The profile `mp4-720p`, where no graph has made it: the original is such a file.
-async fn one_file(sql: &PgPool, id: &str) {
-    let inserted = sqlx::query(
-        "INSERT INTO media.variants (id, tenant_id, asset_id, profile, bucket, key, size_bytes, mime, width, height)
-         SELECT $1, tenant_id, id, 'mp4-720p', bucket, key, size_bytes, 'video/mp4', width, height FROM media.assets WHERE id = $2
-         ON CONFLICT DO NOTHING",
-    );
-    inserted.bind(VariantId::generate().as_uuid()).bind(id.parse::<AssetId>().unwrap().as_uuid()).execute(sql).await.unwrap();
-}
-
 /// A track that a person has approved.
 async fn captioned(world: &World, sql: &PgPool, id: &str) {
     let (asset, track) = (id.parse::<AssetId>().unwrap(), CaptionTrackId::generate());
@@ -135,25 +123,6 @@ async fn captioned(world: &World, sql: &PgPool, id: &str) {
     )
     .bind(track.as_uuid())
     .bind(asset.as_uuid())
-    .bind(&key)
-    .execute(sql)
-    .await
-    .unwrap();
-}
-
-/// The profile `storyboard`, where no graph has made it.
-async fn with_storyboard(world: &World, sql: &PgPool, id: &str) {
-    let key = format!("storyboard-of-{id}");
-    let sheet = samples::ffmpeg("sheet.jpg", &["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=1:duration=1", "-frames:v", "1"]);
-    Bucket::of(world.isolated()).put(&key, "image/jpeg", sheet).await;
-    sqlx::query(
-        r#"INSERT INTO media.variants (id, tenant_id, asset_id, profile, bucket, key, size_bytes, mime, width, height, details)
-           SELECT $1, tenant_id, id, 'storyboard', bucket, $3, 20000, 'image/jpeg', 640, 360,
-             '{"tiles": {"columns": 4, "count": 16, "width": 160, "height": 90, "interval_ms": 1000}}'
-           FROM media.assets WHERE id = $2 ON CONFLICT DO NOTHING"#,
-    )
-    .bind(VariantId::generate().as_uuid())
-    .bind(id.parse::<AssetId>().unwrap().as_uuid())
     .bind(&key)
     .execute(sql)
     .await

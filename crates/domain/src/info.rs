@@ -48,6 +48,17 @@ pub struct VideoInfo {
     /// Whether pictures are woven of two fields, by what the container or the bitstream's head says.
     #[serde(default)]
     pub interlaced: bool,
+    /// Where its own stream could be a rung as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_stream: Option<OwnStream>,
+}
+
+/// A stream that any browser plays, with keyframes where rungs have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnStream {
+    pub mean_kbps: u32,
+    /// Of its busiest two seconds.
+    pub peak_kbps: u32,
 }
 
 /// Transfer functions of high dynamic range (ITU-R BT.2100).

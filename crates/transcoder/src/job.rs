@@ -15,6 +15,7 @@ use media_domain::{
     info::Look,
     plan::{Plan, plan},
     profile::{ProfileName, Recipe},
+    reason::Verdict,
     work::{Group, Queue},
 };
 use media_storage::{
@@ -151,7 +152,7 @@ impl Transcoder {
     }
 
     async fn probe(&self, asset: &Asset, stop: &CancellationToken) -> Result<Outcome, JobError> {
-        let job = self.child_job(asset, Group::Probe, Vec::new());
+        let job = self.child_job(asset, Group::Probe, Vec::new(), false);
         let source = Original { blobs: &self.blobs, blob: &asset.blob };
         let no_outputs: &mut [Upload] = &mut [];
         let done = run_child(&self.program, &job, &source, no_outputs, |_| (), stop).await.map_err(refusal)?;
@@ -168,7 +169,8 @@ impl Transcoder {
         progress: &Progress,
         stop: &CancellationToken,
     ) -> Result<Outcome, JobError> {
-        let job = self.child_job(asset, lease.group, wanted.iter().map(|wanted| wanted.output.clone()).collect());
+        let may_copy = asset.verdict == Some(Verdict::Clean) && lease.failures == 0;
+        let job = self.child_job(asset, lease.group, wanted.iter().map(|wanted| wanted.output.clone()).collect(), may_copy);
         let duration_ms = job.info.as_ref().and_then(|info| info.duration_ms).unwrap_or(0);
         let mut uploads = self.open_uploads(lease, &wanted, duration_ms).await?;
         let source = Original { blobs: &self.blobs, blob: &asset.blob };
@@ -201,7 +203,7 @@ impl Transcoder {
         Ok(Outcome::Made { variants, tracks, lost, look, priority: asset.priority })
     }
 
-    fn child_job(&self, asset: &Asset, group: Group, outputs: Vec<Output>) -> ChildJob {
+    fn child_job(&self, asset: &Asset, group: Group, outputs: Vec<Output>, may_copy: bool) -> ChildJob {
         let size = asset.size_bytes.unwrap_or(0);
         let limits = Limits::of(group, size, asset.info.as_ref(), &outputs);
         ChildJob {
@@ -212,6 +214,7 @@ impl Transcoder {
             outputs,
             info: asset.info.clone(),
             limits,
+            may_copy,
             layers: self.layers,
         }
     }

@@ -38,6 +38,8 @@ pub enum Broken {
     FramesMissing { got: u64, promised: u64 },
     #[error("{decoded} frames could be decoded of {given}")]
     FramesLost { decoded: u64, given: u64 },
+    #[error("{patched} of {decoded} frames came with holes that the decoder filled")]
+    FramesPatched { patched: u64, decoded: u64 },
 }
 
 impl Broken {
@@ -45,7 +47,9 @@ impl Broken {
     pub fn kind(&self) -> FailureKind {
         match self {
             Broken::Empty { .. } | Broken::WrongSize { .. } | Broken::OutputTooShort { .. } => FailureKind::Internal,
-            Broken::EndsEarly { .. } | Broken::FramesMissing { .. } | Broken::FramesLost { .. } => FailureKind::Corrupt,
+            Broken::EndsEarly { .. } | Broken::FramesMissing { .. } | Broken::FramesLost { .. } | Broken::FramesPatched { .. } => {
+                FailureKind::Corrupt
+            }
         }
     }
 }
@@ -115,7 +119,7 @@ fn loss_of(job: &ChildJob, counts: &Counts) -> Loss {
     let promised_frames = job.info.as_ref().and_then(|info| info.video.as_ref()?.frames).unwrap_or(0);
     let missing_frames = counts.video.as_ref().map_or(0, |track| {
         let given = if track.interlaced { track.to_decoder / 2 } else { track.to_decoder };
-        promised_frames.saturating_sub(track.demuxed) + given.saturating_sub(track.from_decoder)
+        promised_frames.saturating_sub(track.demuxed) + given.saturating_sub(track.from_decoder) + track.patched
     });
     Loss { missing_ms: promised_ms.saturating_sub(counts.end_ms.unwrap_or(promised_ms)), missing_frames }
 }
@@ -138,13 +142,20 @@ fn check_file(job: &ChildJob, counts: &Counts) -> Result<(), Broken> {
     if track.demuxed + 1 < promised {
         return Err(Broken::FramesMissing { got: track.demuxed, promised });
     }
-    check_decoder(track)
+    check_decoder(track)?;
+    // A plain stream may end anywhere in a frame.
+    let patched_at_the_end = u64::from(!says_its_length(&job.mime));
+    if track.patched > patched_at_the_end {
+        return Err(Broken::FramesPatched { patched: track.patched, decoded: track.from_decoder });
+    }
+    Ok(())
 }
 
 fn check_decoder(track: &TrackCounts) -> Result<(), Broken> {
     // Of an interlaced track each field may be a sample of its own.
     let given = if track.interlaced { track.to_decoder / 2 } else { track.to_decoder };
-    let slack = FRAMES_SLACK.max(given / 200);
+    // Where the decoder complained, what is missing is not a matter of seams.
+    let slack = if track.errors > 0 && !track.interlaced { 0 } else { FRAMES_SLACK.max(given / 200) };
     if track.from_decoder + slack < given {
         return Err(Broken::FramesLost { decoded: track.from_decoder, given });
     }
@@ -217,6 +228,7 @@ mod tests {
             outputs,
             info: Some(info),
             limits,
+            may_copy: false,
             layers: Layers::ALL,
         }
     }
@@ -229,6 +241,8 @@ mod tests {
             start_ms: Some(0),
             end_ms: Some(end_ms),
             interlaced: false,
+            patched: 0,
+            errors: 0,
         };
         let output = OutputCounts { width: Some(640), height: Some(360), frames, ..OutputCounts::default() };
         Counts { video: Some(track), audio: None, end_ms: Some(end_ms), outputs: vec![output] }
@@ -274,6 +288,25 @@ mod tests {
         assert_eq!(check(&job(), &lossy, &made(6_000_000)), Err(Broken::FramesLost { decoded: 170, given: 180 }));
         lossy.video.as_mut().unwrap().interlaced = true;
         assert_eq!(check(&job(), &lossy, &made(6_000_000)), Ok(None), "two fields may make one frame");
+    }
+
+    #[test]
+    fn a_frame_that_was_patched_up_is_no_whole_one_and_a_few_missing_ones_are_damage_where_the_decoder_complained() {
+        let with = |change: fn(&mut TrackCounts)| {
+            let mut counts = counts(180, 6000);
+            change(counts.video.as_mut().unwrap());
+            counts
+        };
+        let patched = with(|track| track.patched = 1);
+        assert_eq!(check(&job(), &patched, &made(6_000_000)), Err(Broken::FramesPatched { patched: 1, decoded: 180 }));
+        let plain = ChildJob { mime: "video/mp2t".into(), ..job() };
+        assert_eq!(check(&plain, &patched, &made(6_000_000)), Ok(None), "its last frame may be cut");
+        let missing = with(|track| track.from_decoder = 178);
+        assert_eq!(check(&job(), &missing, &made(6_000_000)), Ok(None));
+        let complained = with(|track| (track.from_decoder, track.errors) = (178, 1));
+        assert_eq!(check(&job(), &complained, &made(6_000_000)), Err(Broken::FramesLost { decoded: 178, given: 180 }));
+        let noisy = with(|track| track.errors = 9);
+        assert_eq!(check(&job(), &noisy, &made(6_000_000)), Ok(None), "good files have errors, too");
     }
 
     #[test]

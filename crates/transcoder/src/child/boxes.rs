@@ -123,9 +123,9 @@ fn only_edit(file: &impl ReadAt, edts: Span) -> Result<Option<(u64, u64)>, Faile
     })
 }
 
-/// A number behind the version of a table of samples.
-fn first_number(file: &impl ReadAt, stbl: Span, table: &[u8; 4], at: usize) -> Result<Option<u32>, Failed> {
-    let Some(table) = child(file, stbl, table)? else { return Ok(None) };
+/// A number behind the version of a table.
+fn first_number(file: &impl ReadAt, inside: Span, table: &[u8; 4], at: usize) -> Result<Option<u32>, Failed> {
+    let Some(table) = child(file, inside, table)? else { return Ok(None) };
     Ok(u32_at(&file.read_at(table.start, FIELDS_BYTES.min(table.end - table.start))?, at))
 }
 
@@ -144,6 +144,49 @@ pub fn matrix(file: &impl ReadAt, track: u32) -> Result<Option<[i32; 4]>, Failed
         [Some(a), Some(b), Some(c), Some(d)] => Some([a, b, c, d]),
         _ => None,
     })
+}
+
+/// A track's tables of samples.
+#[derive(Clone, Copy, Debug)]
+pub struct Track {
+    stbl: Span,
+    /// Units a second of its times.
+    pub scale: u32,
+}
+
+/// The track of a number, where a file tells everything of its samples, shows them all from its begin on, and all are of one
+/// description.
+///
+/// # Errors
+/// [`Failed`] where the file cannot be read.
+pub fn track(file: &impl ReadAt, number: u32) -> Result<Option<Track>, Failed> {
+    let Some(promised) = frames_promised(file, number)? else { return Ok(None) };
+    let Some(moov) = child(file, Span { start: 0, end: file.size() }, b"moov")? else { return Ok(None) };
+    let Some(trak) = trak(file, moov, number)? else { return Ok(None) };
+    let (Some(mdhd), Some(stbl)) = (path(file, trak, &[b"mdia", b"mdhd"])?, path(file, trak, &[b"mdia", b"minf", b"stbl"])?) else {
+        return Ok(None);
+    };
+    let Some(times) = Times::read(file, mdhd)? else { return Ok(None) };
+    let shows_all = first_number(file, stbl, b"stsz", 8)?.map(u64::from) == Some(promised);
+    let begins_late = match child(file, trak, b"edts")? {
+        Some(edts) => first_number(file, edts, b"elst", 4)? != Some(1),
+        None => false,
+    };
+    let is_of_one_sort = first_number(file, stbl, b"stsd", 4)? == Some(1);
+    Ok((shows_all && is_of_one_sort && !begins_late).then_some(Track { stbl, scale: times.scale }))
+}
+
+impl Track {
+    /// The inside of one table; none where there is no such table, or a longer one.
+    ///
+    /// # Errors
+    /// [`Failed`] where the file cannot be read.
+    pub fn table(&self, file: &impl ReadAt, name: &[u8; 4], bytes_max: u64) -> Result<Option<Vec<u8>>, Failed> {
+        match child(file, self.stbl, name)? {
+            Some(table) if table.end - table.start <= bytes_max => file.read_at(table.start, table.end - table.start).map(Some),
+            _ => Ok(None),
+        }
+    }
 }
 
 /// The track of a number.

@@ -56,6 +56,13 @@ pub fn range_of(parsed: &gst::CapsRef, container: Option<VideoColorimetry>) -> O
     }
 }
 
+/// Whether a parsed track's colours are those of our rungs: BT.709, limited range.
+pub fn are_of_rungs(parsed: &gst::CapsRef, container: Option<VideoColorimetry>) -> bool {
+    let side = |field| parsed.structure(0).and_then(|structure| structure.get::<i32>(field).ok()).unwrap_or(0);
+    let whole = complete(of(parsed), container, side("width"), side("height"));
+    whole == VideoColorimetry::new(Range::Range16_235, Matrix::Bt709, Transfer::Bt709, Primaries::Bt709)
+}
+
 fn complete(bitstream: Option<VideoColorimetry>, container: Option<VideoColorimetry>, width: i32, height: i32) -> VideoColorimetry {
     let words = [bitstream, container];
     let known = |matrix: Matrix| !matches!(matrix, Matrix::Unknown | Matrix::Rgb);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 
-use super::{failed::Failed, loudness, tone_map};
+use super::{complaints, failed::Failed, loudness, tone_map};
 
 /// Files of GStreamer's plugin folder. What is not named here does not exist for a file, whatever it asks for: no URI
 /// source, no playlist demuxer.
@@ -67,6 +67,7 @@ pub fn load() -> Result<(), Failed> {
         let path = folder().join(format!("libgst{name}.so"));
         gst::Plugin::load_file(&path).map_err(|error| Failed::internal(format!("{name}: {error}")))?;
     }
+    complaints::listen()?;
     tone_map::register().map_err(|error| Failed::internal(format!("tonemap: {error}")))?;
     gstfmp4::plugin_register_static().map_err(|error| Failed::internal(format!("fmp4: {error}")))?;
     loudness::register()

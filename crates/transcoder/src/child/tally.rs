@@ -10,6 +10,7 @@ use gstreamer::{self as gst, prelude::*};
 use super::{
     activity::Activity,
     codecs::{Codec, Track},
+    complaints,
 };
 use crate::protocol::TrackCounts;
 
@@ -147,6 +148,8 @@ impl Tally {
             start_ms: tally.start.milliseconds(),
             end_ms: tally.end.milliseconds(),
             interlaced: tally.interlaced.load(Ordering::Relaxed),
+            patched: if track == Track::Video { complaints::patched_frames() } else { 0 },
+            errors: if track == Track::Video { complaints::errors() } else { 0 },
         };
         (counts.demuxed > 0).then_some(counts)
     }

@@ -151,10 +151,21 @@ pub fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, elements: &[gst::Element
     pad.link(&sink).map(drop).map_err(|error| Failed::internal(format!("{}: {error:?}", pad.name())))
 }
 
+/// A tee in the pipeline, one of whose outputs goes to an element.
+fn branch(pipeline: &gst::Pipeline, to: &gst::Element) -> Result<gst::Element, Failed> {
+    let internal = |error: glib::BoolError| Failed::internal(error.to_string());
+    let tee = make("tee")?;
+    pipeline.add(&tee).map_err(internal)?;
+    tee.link(to).map_err(internal)?;
+    Ok(tee)
+}
+
 /// Where the decoded tracks go: elements that already are in the pipeline.
 #[derive(Debug, Default)]
 pub struct Heads {
     pub video: Option<gst::Element>,
+    /// Takes the same track as its parser gives it.
+    pub encoded: Option<gst::Element>,
     /// By the number of the sound track, counted from 0 among those that we can decode, in the file's order.
     pub audio: BTreeMap<u32, gst::Element>,
     /// Where not every picture is decoded.
@@ -248,24 +259,20 @@ impl Decoding {
     /// Leaves out what nobody wants, before and behind the decoder.
     fn choose(&self, encoded: &gst::Pad, decoded: &gst::Pad) {
         let Some(wanted) = self.heads.lock().unwrap_or_else(PoisonError::into_inner).wanted.clone() else { return };
-        let activity = self.context.activity.clone();
-        let drop_unless = |pad: &gst::Pad, is_wanted: Box<dyn Fn(&gst::Pad, &gst::BufferRef) -> bool + Send + Sync>| {
-            let activity = activity.clone();
-            let _probe = pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| match &info.data {
-                Some(gst::PadProbeData::Buffer(buffer)) if !is_wanted(pad, buffer) => {
-                    activity.moved();
-                    gst::PadProbeReturn::Drop
-                }
-                _ => gst::PadProbeReturn::Ok,
-            });
-        };
-        let time = |pad: &gst::Pad, buffer: &gst::BufferRef| tally::span_of(pad, buffer).map(|(start, _)| start);
         let of_encoded = wanted.clone();
-        drop_unless(
-            encoded,
-            Box::new(move |pad, buffer| of_encoded.encoded(time(pad, buffer), !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT))),
-        );
-        drop_unless(decoded, Box::new(move |pad, buffer| wanted.decoded(time(pad, buffer))));
+        self.drop_unless(encoded, move |time, buffer| of_encoded.encoded(time, !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT)));
+        self.drop_unless(decoded, move |time, _| wanted.decoded(time));
+    }
+
+    fn drop_unless(&self, pad: &gst::Pad, is_wanted: impl Fn(Option<gst::ClockTime>, &gst::BufferRef) -> bool + Send + Sync + 'static) {
+        let activity = self.context.activity.clone();
+        let _probe = pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| match &info.data {
+            Some(gst::PadProbeData::Buffer(buffer)) if !is_wanted(tally::span_of(pad, buffer).map(|(start, _)| start), buffer) => {
+                activity.moved();
+                gst::PadProbeReturn::Drop
+            }
+            _ => gst::PadProbeReturn::Ok,
+        });
     }
 
     fn attach(&self, pad: &gst::Pad, codec: &'static Codec, taken: Taken) -> Result<(), Failed> {
@@ -273,6 +280,11 @@ impl Decoding {
         let mut elements = Vec::new();
         if let Some(parser) = codec.parser {
             elements.push(make(parser)?);
+        }
+        if codec.track == Track::Video
+            && let Some(encoded) = self.heads.lock().unwrap_or_else(PoisonError::into_inner).encoded.take()
+        {
+            elements.push(branch(&pipeline, &encoded)?);
         }
         if let Some(decoder) = codec.decoder {
             let decoder = make(decoder)?;

@@ -29,6 +29,8 @@ pub struct ChildJob {
     /// What the probe found; every group but the probe needs it.
     pub info: Option<MediaInfo>,
     pub limits: Limits,
+    /// Whether the file's own pictures may become a rung as they are: not of what was not scanned whole, and not after a failure.
+    pub may_copy: bool,
     /// What the child must lock itself with.
     pub layers: Layers,
 }
@@ -170,6 +172,7 @@ mod tests {
             outputs,
             info: None,
             limits,
+            may_copy: false,
             layers: Layers::ALL,
         }
     }

@@ -63,6 +63,12 @@ pub struct TrackCounts {
     pub end_ms: Option<u64>,
     /// Whether two samples may make one frame.
     pub interlaced: bool,
+    /// Frames that came with a hole that the decoder filled.
+    #[serde(default)]
+    pub patched: u64,
+    /// What else the decoder complained of.
+    #[serde(default)]
+    pub errors: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

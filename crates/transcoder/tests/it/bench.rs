@@ -105,7 +105,7 @@ pub fn job(path: &Path, mime: &str, kind: Kind, group: Group, profiles: &[&str],
     let outputs: Vec<Output> = profiles.iter().map(output).collect();
     let size = std::fs::metadata(path).unwrap().len();
     let limits = Limits::of(group, size, info.as_ref(), &outputs);
-    ChildJob { size, mime: mime.into(), kind, group, outputs, info, limits, layers: Layers::ALL }
+    ChildJob { size, mime: mime.into(), kind, group, outputs, info, limits, may_copy: false, layers: Layers::ALL }
 }
 
 /// "Storage": a file on disk.

@@ -54,6 +54,51 @@ fn damage_in_the_middle_is_seen_by_counting_frames() {
 }
 
 #[test]
+fn twenty_thousand_bytes_of_noise_are_seen_in_each_codec() {
+    let bench = Bench::new();
+    let mut unseen = Vec::new();
+    for (name, mime, codec) in [
+        ("h264.mp4", "video/mp4", "-c:v libx264 -preset veryfast -b:v 2M -g 60 -movflags +faststart"),
+        ("cavlc.mp4", "video/mp4", "-c:v libx264 -preset ultrafast -b:v 2M -g 250 -movflags +faststart"),
+        ("hevc.mp4", "video/mp4", "-c:v libx265 -preset ultrafast -b:v 2M -x265-params log-level=error"),
+        ("vp9.webm", "video/webm", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 2M -c:a libopus"),
+        ("mpeg4.avi", "video/x-msvideo", "-c:v mpeg4 -b:v 2M -c:a libmp3lame"),
+        ("mjpeg.mov", "video/quicktime", "-c:v mjpeg -q:v 3 -c:a pcm_s16le"),
+        ("prores.mov", "video/quicktime", "-c:v prores_ks -profile:v 0 -c:a pcm_s16le"),
+    ] {
+        let source = format!(
+            "-f lavfi -i testsrc2=size=640x360:rate=30:duration=8 -f lavfi -i sine=duration=8 -vf noise=alls=20:allf=t -pix_fmt {}",
+            if name.starts_with("prores") { "yuv422p10le" } else { "yuv420p" }
+        );
+        let whole = std::fs::read(bench.make(name, &format!("{source} {codec}"))).unwrap();
+        assert!(ladder(&bench, &bench.path(name), mime).is_none(), "{name} is whole");
+        for part in [0.3, 0.55, 0.8] {
+            let mut bytes = whole.clone();
+            let from = (bytes.len() as f64 * part) as usize;
+            bytes[from..from + 20_000].copy_from_slice(&noise(20_000));
+            let file = bench.path("noisy");
+            std::fs::write(&file, bytes).unwrap();
+            match ladder(&bench, &file, mime) {
+                Some(failure) if failure.kind == FailureKind::Corrupt => {}
+                other => unseen.push(format!("{name} at {part}: {other:?}")),
+            }
+        }
+    }
+    assert!(unseen.is_empty(), "{unseen:#?}");
+}
+
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+#[test]
 fn words_that_call_themselves_a_film_are_refused() {
     let bench = Bench::new();
     let file = bench.path("words.mp4");

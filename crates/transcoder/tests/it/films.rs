@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use media_domain::{Kind, work::Group};
+use media_transcoder::protocol::ChildJob;
 
-use crate::bench::{Bench, Ran, corner, decoded, ffprobe, is_near, keyframes_ms, moving, pixels, value};
+use crate::bench::{Bench, Ran, corner, decoded, ffprobe, is_near, job, keyframes_ms, moving, pixels, value};
 
 const LADDER: &[&str] = &["h264-1080p", "h264-720p", "h264-480p", "h264-360p", "mp4-720p", "aac-128k"];
 
@@ -180,4 +181,55 @@ fn vp9_and_av1_rungs_stand_on_the_same_keyframes_and_say_their_codec() {
         assert_eq!(times.iter().filter(|(key, _)| key == "pts_time").count(), 150, "{profile}");
         assert!(made.fragments.iter().all(|fragment| fragment.keyframe));
     }
+}
+
+/// Runs a job whose film may be copied, and says which of its outputs are the film's own stream.
+fn copied(bench: &Bench, name: &str, source: &str, profiles: &[&str]) -> Vec<bool> {
+    let file = bench.make(name, source);
+    let info = bench.probe(&file, "video/mp4", Kind::Video).unwrap();
+    let job = ChildJob { may_copy: true, ..job(&file, "video/mp4", Kind::Video, Group::Ladder, profiles, Some(info)) };
+    let ran = bench.run_job(&file, job).unwrap();
+    let own = video_bytes(&file);
+    for path in &ran.files {
+        assert_eq!(keyframes_ms(path), [0, 2000, 4000], "{}", path.display());
+        assert_eq!(decoded(path).0, 150, "{}", path.display());
+    }
+    ran.files.iter().map(|path| video_bytes(path).abs_diff(own) < 1000).collect()
+}
+
+#[test]
+fn a_film_that_is_a_legal_rung_already_is_its_own_top_rung() {
+    let bench = Bench::new();
+    let rungs = ["h264-720p", "h264-360p", "mp4-720p"];
+    let keyframes = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 60 -keyint_min 60 -sc_threshold 0";
+    let film = |more: &str| format!("-f lavfi -i testsrc2=size=1280x720:rate=30:duration=5 {keyframes} {more}");
+    assert_eq!(copied(&bench, "legal.mp4", &film("-b:v 2000k -maxrate 3000k -bufsize 3000k"), &rungs), [true, false, true]);
+    let sound = "-f lavfi -i sine=duration=5 -c:a aac";
+    let with_sound =
+        format!("-f lavfi -i testsrc2=size=1280x720:rate=30:duration=5 {sound} {keyframes} -b:v 2000k -maxrate 3000k -bufsize 3000k");
+    assert_eq!(copied(&bench, "sound.mp4", &with_sound, &rungs), [true, false, true]);
+    for (what, more) in [
+        ("too-many-bits", "-qp 1"),
+        ("keyframes-elsewhere", "-b:v 2000k -g 50 -keyint_min 50"),
+        ("ten-bits", "-b:v 2000k -pix_fmt yuv420p10le"),
+        ("other-colours", "-b:v 2000k -colorspace smpte170m -color_primaries smpte170m -color_trc smpte170m"),
+        ("open-groups", "-b:v 2000k -x264-params open-gop=1"),
+        ("interlaced", "-b:v 2000k -flags +ilme+ildct -x264-params tff=1"),
+    ] {
+        let file = bench.make(&format!("{what}.mp4"), &film(more));
+        let own = bench.probe(&file, "video/mp4", Kind::Video).unwrap().video.unwrap().own_stream;
+        assert!(own.is_none() || what == "too-many-bits", "{what}: {own:?}");
+    }
+    let trimmed = bench.make("trimmed.mp4", &format!("-ss 0.5 -i {} -c copy", bench.path("legal.mp4").display()));
+    assert_eq!(bench.probe(&trimmed, "video/mp4", Kind::Video).unwrap().video.unwrap().own_stream, None);
+    assert_eq!(copied(&bench, "too-many.mp4", &film("-qp 1"), &rungs), [false, false, false]);
+}
+
+#[test]
+fn what_may_not_be_copied_is_encoded_though_it_is_legal() {
+    let bench = Bench::new();
+    let source = "-f lavfi -i testsrc2=size=1280x720:rate=30:duration=5 -c:v libx264 -g 60 -sc_threshold 0 -b:v 2000k";
+    let file = bench.make("legal.mp4", source);
+    let ran = bench.run(&file, "video/mp4", Kind::Video, Group::Ladder, &["h264-720p", "h264-360p"]).unwrap();
+    assert!(video_bytes(&ran.files[0]).abs_diff(video_bytes(&file)) > 1000);
 }

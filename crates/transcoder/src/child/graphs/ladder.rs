@@ -40,10 +40,15 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     }
     let pipeline = pipeline::build(&description)?;
     let (ending, over) = Ending::channel();
-    let heads = Heads { video: pipeline.by_name("pictures"), audio: renditions::heads(&pipeline, &tracks)?, ..Heads::default() };
+    let heads = Heads {
+        video: pipeline.by_name("pictures"),
+        encoded: rungs::own(&pipeline),
+        audio: renditions::heads(&pipeline, &tracks)?,
+        ..Heads::default()
+    };
     if let Some(tee) = pipeline.by_name("rungs") {
-        let encoders = (0..rungs.len()).map(|number| pad(&pipeline::element(&pipeline, &rungs::encoder(number))?, "src"));
-        keyframes::place(&pad(&tee, "sink")?, encoders.collect::<Result<_, _>>()?);
+        let encoders = rungs::encoders(&pipeline, &rungs)?;
+        keyframes::place(&pad(&tee, "sink")?, encoders.iter().map(|encoder| pad(encoder, "src")).collect::<Result<_, _>>()?);
     }
     encode(&pipeline, context, heads, &ending, &over)
 }

@@ -16,9 +16,9 @@ use super::{
         colours,
         context::{Context, Ending},
         failed::Failed,
-        orientation, picture_size,
+        orientation, parameter_sets, picture_size,
         pipeline::{self, make},
-        tally,
+        sample_tables, tally,
         texts::{self, TextForm},
         tracks::{self, TrackListener},
         upright,
@@ -44,6 +44,9 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     let track = found.of(Track::Video).next().and_then(|seen| seen.number_in_mp4);
     if let (Some(video), Some(track)) = (info.video.as_mut(), track) {
         video.frames = boxes::frames_promised(&*context.source, track)?;
+        if found.of(Track::Video).next().is_some_and(Seen::is_what_browsers_play) {
+            video.own_stream = sample_tables::own_stream(&*context.source, track)?;
+        }
     }
     context.sink.hello(&info);
     Ok(Counts::default())
@@ -174,6 +177,22 @@ impl Seen {
                 .is_some_and(|mode| mode != "progressive"),
             ..VideoInfo::default()
         })
+    }
+
+    /// H.264 as our rungs have it: upright, in square pixels, progressive, BT.709, up to level 5.2.
+    fn is_what_browsers_play(&self) -> bool {
+        const PROFILES: [&str; 4] = ["constrained-baseline", "baseline", "main", "high"];
+        const LEVELS: [&str; 17] =
+            ["1", "1b", "1.1", "1.2", "1.3", "2", "2.1", "2.2", "3", "3.1", "3.2", "4", "4.1", "4.2", "5", "5.1", "5.2"];
+        let (Some(caps), Some(structure)) = (self.caps.as_ref(), self.structure()) else { return false };
+        let is = |field: &str, of: &[&str]| structure.get::<&str>(field).is_ok_and(|value| of.contains(&value));
+        self.codec.name == "h264"
+            && is("profile", &PROFILES)
+            && is("level", &LEVELS)
+            && parameter_sets::are_of_frames(structure)
+            && self.fraction("pixel-aspect-ratio").is_none_or(|(width, height)| width == height)
+            && self.turn == Some(VideoOrientationMethod::Identity)
+            && colours::are_of_rungs(caps, self.colours)
     }
 
     fn audio(&self) -> Result<AudioInfo, Failed> {

@@ -1,8 +1,10 @@
-//! From the shared picture stream to encoded ones: one encoder for each size and codec, whatever is made of its stream.
+//! From the shared picture stream to encoded ones: one encoder for each size and codec, whatever is made of its stream. The
+//! largest may be the film's own stream, as it is.
 
-use media_domain::{MediaInfo, profile::Recipe};
+use gstreamer::{self as gst, prelude::*};
+use media_domain::{MediaInfo, info::VideoInfo, profile::Recipe};
 
-use super::super::{bitrate, context::Context, failed::Failed, fragments, picture_size, progressive};
+use super::super::{bitrate, context::Context, failed::Failed, fragments, picture_size, pipeline, progressive};
 
 /// One encoder, and the outputs that hold its stream.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub struct Rung {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Codec {
+    /// As it is in the film.
+    Own,
     H264,
     Vp9,
     Av1,
@@ -52,8 +56,19 @@ pub fn of_video(context: &Context) -> Result<Vec<Rung>, Failed> {
             None => rungs.push(rung),
         }
     }
+    let own = context.info()?.video.as_ref().filter(|_| context.job.may_copy);
+    // Where nothing else is made, nothing would be decoded, and nobody would see damage.
+    if let (Some(video), 2..) = (own, rungs.len())
+        && let Some(largest) = rungs.iter_mut().find(|rung| rung.is_what_the_film_has(video))
+    {
+        largest.codec = Codec::Own;
+    }
     Ok(rungs)
 }
+
+/// The film's own stream may have a quarter more than the rung's bitrate, and in its busiest two seconds twice as much.
+const MEAN_SHARE: (u64, u64) = (5, 4);
+const PEAK_SHARE: u64 = 2;
 
 /// The part of a pipeline's description behind the tee `rungs`.
 pub fn describe(rungs: &[Rung], info: &MediaInfo) -> String {
@@ -61,8 +76,22 @@ pub fn describe(rungs: &[Rung], info: &MediaInfo) -> String {
 }
 
 /// The name of a rung's encoder.
-pub fn encoder(number: usize) -> String {
+fn encoder(number: usize) -> String {
     format!("encoder{number}")
+}
+
+/// The encoders of a pipeline, which have to hear of keyframes.
+///
+/// # Errors
+/// [`Failed`] where the pipeline is not what was described: our fault.
+pub fn encoders(pipeline: &gst::Pipeline, rungs: &[Rung]) -> Result<Vec<gst::Element>, Failed> {
+    let encoded = (0..).zip(rungs).filter(|(_, rung)| rung.codec != Codec::Own);
+    encoded.map(|(number, _)| pipeline::element(pipeline, &encoder(number))).collect()
+}
+
+/// Takes the film's own stream, where a rung is made of it.
+pub fn own(pipeline: &gst::Pipeline) -> Option<gst::Element> {
+    pipeline.by_name("own")
 }
 
 impl Rung {
@@ -73,14 +102,14 @@ impl Rung {
         is_same && (is_progressive(self) || is_progressive(other))
     }
 
-    /// Four frames in the queue keep an encoder busy; ten megabytes of 4K would be one.
+    fn is_what_the_film_has(&self, video: &VideoInfo) -> bool {
+        let Some(own) = video.own_stream.filter(|_| self.codec == Codec::H264) else { return false };
+        let (mean, peak, kbps) = (u64::from(own.mean_kbps), u64::from(own.peak_kbps), u64::from(self.kbps));
+        (self.width, self.height) == (video.width, video.height) && mean * MEAN_SHARE.1 <= kbps * MEAN_SHARE.0 && peak <= kbps * PEAK_SHARE
+    }
+
     fn describe(&self, number: usize, info: &MediaInfo) -> String {
-        let Self { width, height, .. } = self;
-        let mut description = format!(
-            " rungs. ! queue max-size-buffers=4 max-size-bytes=0 max-size-time=0 \
-             ! videoscale method=lanczos add-borders=false ! video/x-raw,width={width},height={height},pixel-aspect-ratio=1/1 ! {}",
-            self.encode(&encoder(number))
-        );
+        let mut description = self.stream(number);
         if let [(output, make)] = self.outputs.as_slice() {
             description += &format!(" name=encoded{output} ! {}", Self::tail(*output, make, info));
             return description;
@@ -92,6 +121,21 @@ impl Rung {
             description += &format!(" stream{number}. ! {queue} name=encoded{output} ! {}", Self::tail(*output, make, info));
         }
         description
+    }
+
+    /// From the pictures, or from the film, to the last parser.
+    ///
+    /// Four frames in the queue keep an encoder busy; ten megabytes of 4K would be one.
+    fn stream(&self, number: usize) -> String {
+        let Self { width, height, .. } = self;
+        if self.codec == Codec::Own {
+            return " queue name=own max-size-buffers=0 max-size-bytes=0 max-size-time=0 ! h264parse".to_owned();
+        }
+        format!(
+            " rungs. ! queue max-size-buffers=4 max-size-bytes=0 max-size-time=0 \
+             ! videoscale method=lanczos add-borders=false ! video/x-raw,width={width},height={height},pixel-aspect-ratio=1/1 ! {}",
+            self.encode(&encoder(number))
+        )
     }
 
     fn tail(output: u8, make: &Recipe, info: &MediaInfo) -> String {
@@ -106,7 +150,7 @@ impl Rung {
     fn encode(&self, name: &str) -> String {
         let (kbps, bits) = (self.kbps, u64::from(self.kbps) * 1000);
         match self.codec {
-            Codec::H264 => format!(
+            Codec::Own | Codec::H264 => format!(
                 "x264enc name={name} speed-preset=veryfast bitrate={kbps} vbv-buf-capacity=2000 \
                  key-int-max=1073741824 option-string=scenecut=0:open-gop=0:keyint-min=1 \
                  ! video/x-h264,profile=high ! h264parse"
