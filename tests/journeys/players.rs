@@ -1,11 +1,13 @@
 //! What a person with a browser sees: hls.js, shaka-player, dash.js and a plain `<video>` in headless Chromium, through the real door.
 //!
 //! - players_in_a_browser_switch_levels_do_not_stall_and_seek_to_the_right_frame
+//! - torture::every_kind_of_film_plays_in_every_player
 //! - bytes::a_stream_through_the_proxy_is_bounded_takes_ranges_and_is_cut_when_it_is_revoked
 //! - bytes::keyframes_can_be_fetched_alone_and_ffmpeg_reads_dash_to_its_end
 
 mod browser;
 mod bytes;
+mod torture;
 
 use std::time::Duration;
 

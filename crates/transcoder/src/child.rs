@@ -20,6 +20,7 @@ pub mod lock;
 mod loudness;
 mod orientation;
 mod outputs;
+mod own_stream;
 mod parameter_sets;
 mod picture_size;
 mod pipeline;

@@ -61,13 +61,18 @@ pub struct Limits {
     pub cpu_ms: u64,
     /// Resident, where a memory cgroup can be made.
     pub memory_bytes: u64,
-    /// A backstop with a better message than the memory cgroup has (four rungs take 2.2 GB of it).
+    /// A backstop with a better message than the memory cgroup has.
     pub address_space_bytes: u64,
     /// Of one picture.
     pub pixels: u64,
 }
 
 const MIB: u64 = 1 << 20;
+const MEMORY_BYTES_LEAST: u64 = 1024 * MIB;
+const MEMORY_BYTES_A_PIXEL: u64 = 256;
+const MEMORY_BYTES_MOST: u64 = 6 << 30;
+/// Threads' stacks, and what libraries map and never touch.
+const ADDRESS_SPACE_BEYOND_MEMORY: u64 = 3 << 30;
 /// Of a progressive file, with room for two of them: 120 frames a second of 20 bytes.
 const INDEX_BYTES_PER_SECOND: u64 = 6000;
 
@@ -91,16 +96,18 @@ impl Limits {
             source_bytes: size.saturating_mul(4).saturating_add(64 * MIB),
             // One busy core until the deadline: 25 times what four rungs of 1080p take.
             cpu_ms: wall_s * 1000,
-            memory_bytes: if is_4k(info) { 1536 * MIB } else { 1024 * MIB },
-            address_space_bytes: 4 << 30,
+            memory_bytes: memory_bytes(info),
+            address_space_bytes: memory_bytes(info) + ADDRESS_SPACE_BEYOND_MEMORY,
             pixels: limits::MAX_PIXELS,
         }
     }
 }
 
-/// Four rungs of 1080p took 685 MB, and fewer of 4K more.
-fn is_4k(info: Option<&MediaInfo>) -> bool {
-    info.and_then(|info| info.video.as_ref()).is_some_and(|video| u64::from(video.width) * u64::from(video.height) > 2560 * 1600)
+/// All rungs of a 4K film took 2.1 GB, of one of 10 bits 2.4; those of 1080p 0.6 GB: 290 bytes for each pixel of the source. Of
+/// pictures, sound and papers that number is 0.
+fn memory_bytes(info: Option<&MediaInfo>) -> u64 {
+    let pixels = info.and_then(|info| info.video.as_ref()).map_or(0, |video| u64::from(video.width) * u64::from(video.height));
+    (MEMORY_BYTES_LEAST + pixels * MEMORY_BYTES_A_PIXEL).min(MEMORY_BYTES_MOST)
 }
 
 impl Output {
@@ -194,6 +201,16 @@ mod tests {
         let unknown = Limits::of(Group::Ladder, 1, None, &job().outputs);
         let long = MediaInfo { duration_ms: Some(u64::MAX), ..MediaInfo::default() };
         assert_eq!(unknown, Limits::of(Group::Ladder, 1, Some(&long), &job().outputs));
+    }
+
+    #[test]
+    fn memory_follows_the_pixels_of_a_film() {
+        let of = |width, height| {
+            let video = media_domain::info::VideoInfo { width, height, ..Default::default() };
+            memory_bytes(Some(&MediaInfo { video: Some(video), ..MediaInfo::default() })) / MIB
+        };
+        assert_eq!((of(640, 360), of(1920, 1080), of(3840, 2160), of(7680, 4320)), (1080, 1530, 3049, 6144));
+        assert_eq!(memory_bytes(None), 1 << 30);
     }
 
     proptest! {

@@ -15,7 +15,7 @@ use super::{
         failed::Failed,
         fragments,
         outputs::Outputs,
-        pipeline, progressive,
+        own_stream, pipeline, progressive,
         tracks::{self, Heads},
         upright,
     },
@@ -46,6 +46,9 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
         audio: renditions::heads(&pipeline, &tracks)?,
         ..Heads::default()
     };
+    if let Some(own) = &heads.encoded {
+        own_stream::strip(&pad(own, "src")?, &ending);
+    }
     if let Some(tee) = pipeline.by_name("rungs") {
         let encoders = rungs::encoders(&pipeline, &rungs)?;
         keyframes::place(&pad(&tee, "sink")?, encoders.iter().map(|encoder| pad(encoder, "src")).collect::<Result<_, _>>()?);

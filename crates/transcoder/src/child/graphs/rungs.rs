@@ -66,6 +66,9 @@ pub fn of_video(context: &Context) -> Result<Vec<Rung>, Failed> {
     Ok(rungs)
 }
 
+/// Of the short side.
+const TWO_THREADS_FROM: u32 = 1080;
+
 /// The film's own stream may have a quarter more than the rung's bitrate, and in its busiest two seconds twice as much.
 const MEAN_SHARE: (u64, u64) = (5, 4);
 const PEAK_SHARE: u64 = 2;
@@ -149,9 +152,11 @@ impl Rung {
     /// Keyframes stand where [`super::keyframes`] wants them, and nowhere else. The last element is a parser.
     fn encode(&self, name: &str) -> String {
         let (kbps, bits) = (self.kbps, u64::from(self.kbps) * 1000);
+        // Rungs are encoded beside each other, and each thread holds frames: large rungs must not hold one for each core.
+        let threads = if self.width.min(self.height) >= TWO_THREADS_FROM { 2 } else { 1 };
         match self.codec {
             Codec::Own | Codec::H264 => format!(
-                "x264enc name={name} speed-preset=veryfast bitrate={kbps} vbv-buf-capacity=2000 \
+                "x264enc name={name} speed-preset=veryfast bitrate={kbps} vbv-buf-capacity=2000 threads={threads} \
                  key-int-max=1073741824 option-string=scenecut=0:open-gop=0:keyint-min=1 \
                  ! video/x-h264,profile=high ! h264parse"
             ),
