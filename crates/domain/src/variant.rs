@@ -35,3 +35,40 @@ pub struct Tiles {
     /// From one frame to the next, in milliseconds; the first stands for the video's begin.
     pub interval_ms: u64,
 }
+
+impl Tiles {
+    /// More tiles than a sheet has, and wider ones than a screen.
+    const COUNT_MAX: u32 = 400;
+    const SIDE_MAX: u32 = 4096;
+
+    /// Whether these numbers are those of a sheet: the process that made it is not trusted.
+    pub fn are_of_a_sheet(&self) -> bool {
+        let is_in = |number: u32, most: u32| (1..=most).contains(&number);
+        is_in(self.count, Self::COUNT_MAX)
+            && is_in(self.columns, self.count)
+            && is_in(self.width, Self::SIDE_MAX)
+            && is_in(self.height, Self::SIDE_MAX)
+            && self.interval_ms > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_no_sheet_has_are_none() {
+        let tiles = Tiles { columns: 10, count: 100, width: 160, height: 90, interval_ms: 1000 };
+        assert!(tiles.are_of_a_sheet());
+        for wrong in [
+            Tiles { columns: 0, ..tiles },
+            Tiles { columns: 101, ..tiles },
+            Tiles { count: u32::MAX, ..tiles },
+            Tiles { width: 0, ..tiles },
+            Tiles { height: 5000, ..tiles },
+            Tiles { interval_ms: 0, ..tiles },
+        ] {
+            assert!(!wrong.are_of_a_sheet(), "{wrong:?}");
+        }
+    }
+}

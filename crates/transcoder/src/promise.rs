@@ -21,6 +21,9 @@ const OUTPUT_SLACK_MS: u64 = 250;
 /// Frames that a good file may lose at its seams: an open group of pictures at the start, a last field.
 const FRAMES_SLACK: u64 = 4;
 
+/// Times are rounded to each rung's own units.
+const CUT_SLACK_US: u64 = 2_000;
+
 const WAV_HEADER_BYTES: u64 = 44;
 
 /// A promise that was not kept, and by how much.
@@ -32,6 +35,10 @@ pub enum Broken {
     WrongSize { output: usize, got: (Option<u32>, Option<u32>), max: u32 },
     #[error("output {output} lasts {got_ms} ms of {track_ms}")]
     OutputTooShort { output: usize, got_ms: u64, track_ms: u64 },
+    #[error("output {output} has no index in front")]
+    IndexBehind { output: usize },
+    #[error("output {output} is cut elsewhere than the first rung")]
+    NotAligned { output: usize },
     #[error("the file ends at {got_ms} ms of {promised_ms}")]
     EndsEarly { got_ms: u64, promised_ms: u64 },
     #[error("the file holds {got} frames of {promised}")]
@@ -46,7 +53,11 @@ impl Broken {
     /// Whose fault it is: the file's, or ours.
     pub fn kind(&self) -> FailureKind {
         match self {
-            Broken::Empty { .. } | Broken::WrongSize { .. } | Broken::OutputTooShort { .. } => FailureKind::Internal,
+            Broken::Empty { .. }
+            | Broken::WrongSize { .. }
+            | Broken::OutputTooShort { .. }
+            | Broken::IndexBehind { .. }
+            | Broken::NotAligned { .. } => FailureKind::Internal,
             Broken::EndsEarly { .. } | Broken::FramesMissing { .. } | Broken::FramesLost { .. } | Broken::FramesPatched { .. } => {
                 FailureKind::Corrupt
             }
@@ -59,6 +70,10 @@ pub trait Counted {
     fn bytes(&self) -> u64;
     /// Of all fragments together; 0 where it has none.
     fn fragments_us(&self) -> u64;
+    /// When its fragments end, in their order, in microseconds.
+    fn fragment_ends_us(&self) -> Vec<u64>;
+    /// Bytes at its begin that were known last.
+    fn room_bytes(&self) -> u64;
 }
 
 impl Counted for crate::parent::Collected {
@@ -68,6 +83,22 @@ impl Counted for crate::parent::Collected {
 
     fn fragments_us(&self) -> u64 {
         self.duration_us()
+    }
+
+    fn fragment_ends_us(&self) -> Vec<u64> {
+        let durations = self.fragments.iter().map(|fragment| fragment.duration_us);
+        durations
+            .scan(0u64, |end, duration| {
+                Some({
+                    *end = end.saturating_add(duration);
+                    *end
+                })
+            })
+            .collect()
+    }
+
+    fn room_bytes(&self) -> u64 {
+        self.room_bytes
     }
 }
 
@@ -98,20 +129,42 @@ pub fn check(job: &ChildJob, counts: &Counts, collected: &[impl Counted]) -> Res
             return Err(Broken::Empty { output });
         }
         check_size(output, &wanted.make, made)?;
+        if matches!(wanted.make, Recipe::Mp4 { .. } | Recipe::Preview { .. }) && collected.room_bytes() == 0 {
+            return Err(Broken::IndexBehind { output });
+        }
         let (got_us, track) = match wanted.make {
             Recipe::H264 { .. } | Recipe::Vp9 { .. } | Recipe::Av1 { .. } => (collected.fragments_us(), &counts.video),
             Recipe::Aac { .. } | Recipe::Opus { .. } => (collected.fragments_us(), &counts.audio),
             Recipe::Pcm { sample_rate } => (wav_duration_us(collected.bytes(), sample_rate), &counts.audio),
-            Recipe::Mp4 { .. } => (made.lasts_ms.unwrap_or(0) * 1000, &counts.video),
+            Recipe::Mp4 { .. } => (made.lasts_ms.unwrap_or(0).saturating_mul(1000), &counts.video),
             _ => continue,
         };
         // Only of the first track was the length counted.
         let track_ms = track.as_ref().filter(|_| wanted.track == 0).map_or(0, length_ms);
-        if got_us / 1000 + OUTPUT_SLACK_MS < track_ms {
+        if (got_us / 1000).saturating_add(OUTPUT_SLACK_MS) < track_ms {
             return Err(Broken::OutputTooShort { output, got_ms: got_us / 1000, track_ms });
         }
     }
+    if job.may_copy {
+        check_alignment(job, collected)?;
+    }
     Ok(loss)
+}
+
+/// Whether rungs are cut at the same moments. Those that we encode are by their making; a film's own may be told wrongly.
+fn check_alignment(job: &ChildJob, collected: &[impl Counted]) -> Result<(), Broken> {
+    let rungs = || job.outputs.iter().zip(collected).enumerate().filter(|(_, (wanted, _))| matches!(wanted.make, Recipe::H264 { .. }));
+    let Some((_, (_, first))) = rungs().next() else { return Ok(()) };
+    let first = first.fragment_ends_us();
+    for (output, (_, rung)) in rungs() {
+        let ends = rung.fragment_ends_us();
+        // The last frames' lengths are told differently.
+        let is_near = |(place, (one, other)): (usize, (&u64, &u64))| place + 1 == first.len() || one.abs_diff(*other) < CUT_SLACK_US;
+        if ends.len() != first.len() || !first.iter().zip(&ends).enumerate().all(is_near) {
+            return Err(Broken::NotAligned { output });
+        }
+    }
+    Ok(())
 }
 
 fn loss_of(job: &ChildJob, counts: &Counts) -> Loss {
@@ -119,7 +172,8 @@ fn loss_of(job: &ChildJob, counts: &Counts) -> Loss {
     let promised_frames = job.info.as_ref().and_then(|info| info.video.as_ref()?.frames).unwrap_or(0);
     let missing_frames = counts.video.as_ref().map_or(0, |track| {
         let given = if track.interlaced { track.to_decoder / 2 } else { track.to_decoder };
-        promised_frames.saturating_sub(track.demuxed) + given.saturating_sub(track.from_decoder) + track.patched
+        let lost = given.saturating_sub(track.from_decoder).saturating_add(track.patched);
+        promised_frames.saturating_sub(track.demuxed).saturating_add(lost)
     });
     Loss { missing_ms: promised_ms.saturating_sub(counts.end_ms.unwrap_or(promised_ms)), missing_frames }
 }
@@ -133,13 +187,13 @@ fn check_file(job: &ChildJob, counts: &Counts) -> Result<(), Broken> {
     let info = job.info.as_ref();
     let promised_ms = info.and_then(|info| info.duration_ms).filter(|_| says_its_length(&job.mime));
     if let (Some(promised_ms), Some(got_ms)) = (promised_ms, counts.end_ms)
-        && got_ms + END_SLACK_MS.max(promised_ms / 200) < promised_ms
+        && got_ms.saturating_add(END_SLACK_MS.max(promised_ms / 200)) < promised_ms
     {
         return Err(Broken::EndsEarly { got_ms, promised_ms });
     }
     let Some(track) = &counts.video else { return Ok(()) };
     let promised = info.and_then(|info| info.video.as_ref()).and_then(|video| video.frames).unwrap_or(0);
-    if track.demuxed + 1 < promised {
+    if track.demuxed.saturating_add(1) < promised {
         return Err(Broken::FramesMissing { got: track.demuxed, promised });
     }
     check_decoder(track)?;
@@ -156,7 +210,7 @@ fn check_decoder(track: &TrackCounts) -> Result<(), Broken> {
     let given = if track.interlaced { track.to_decoder / 2 } else { track.to_decoder };
     // Where the decoder complained, what is missing is not a matter of seams.
     let slack = if track.errors > 0 && !track.interlaced { 0 } else { FRAMES_SLACK.max(given / 200) };
-    if track.from_decoder + slack < given {
+    if track.from_decoder.saturating_add(slack) < given {
         return Err(Broken::FramesLost { decoded: track.from_decoder, given });
     }
     Ok(())
@@ -206,6 +260,14 @@ mod tests {
 
         fn fragments_us(&self) -> u64 {
             self.us
+        }
+
+        fn fragment_ends_us(&self) -> Vec<u64> {
+            vec![self.us / 2, self.us]
+        }
+
+        fn room_bytes(&self) -> u64 {
+            0
         }
     }
 
@@ -307,6 +369,26 @@ mod tests {
         assert_eq!(check(&job(), &complained, &made(6_000_000)), Err(Broken::FramesLost { decoded: 178, given: 180 }));
         let noisy = with(|track| track.errors = 9);
         assert_eq!(check(&job(), &noisy, &made(6_000_000)), Ok(None), "good files have errors, too");
+    }
+
+    #[test]
+    fn rungs_that_are_cut_at_other_moments_are_our_fault_where_one_may_be_the_films_own() {
+        let mut job = job();
+        job.outputs.push(job.outputs[0].clone());
+        let mut counts = counts(180, 6000);
+        counts.outputs.push(counts.outputs[0].clone());
+        let elsewhere = [made(6_000_000), made(5_990_000)].concat();
+        assert_eq!(check(&job, &counts, &elsewhere), Ok(None));
+        job.may_copy = true;
+        assert_eq!(check(&job, &counts, &elsewhere), Err(Broken::NotAligned { output: 1 }));
+        assert_eq!(check(&job, &counts, &[made(6_000_000), made(6_001_000)].concat()), Ok(None));
+    }
+
+    #[test]
+    fn a_progressive_file_without_room_for_its_index_is_our_fault() {
+        let mut job = job();
+        job.outputs[0].make = Recipe::Mp4 { height: 360, bitrate_kbps: 800, audio_kbps: 128 };
+        assert_eq!(check(&job, &counts(180, 6000), &made(6_000_000)), Err(Broken::IndexBehind { output: 0 }));
     }
 
     #[test]

@@ -8,11 +8,13 @@
 //! Neither side trusts a number: every length has a limit, and what does not fit ends in a [`ProtocolError`].
 
 mod ask;
+mod extent;
 mod frame;
 mod job;
 mod result;
 
 pub use ask::{ANSWER_BYTES, ASK_BYTES, ASK_BYTES_MAX, Answer, Ask, Status};
+pub use extent::{Extent, ROOM_BYTES_MAX};
 pub use frame::{FrameHeader, FrameKind, HEADER_BYTES};
 pub use job::{ChildJob, JOB_BYTES_MAX, Limits, Output};
 pub use result::{ChildResult, Counts, FailureCode, OutputCounts, TrackCounts};

@@ -34,12 +34,8 @@ pub fn is_preview(variant: &Variant) -> bool {
 
 /// The frames from all over a video, if a variant is that.
 pub fn storyboard(variant: &Variant) -> Option<Storyboard> {
-    let tiles = variant.details.tiles.filter(is_sheet)?;
+    let tiles = variant.details.tiles.filter(Tiles::are_of_a_sheet)?;
     Some(Storyboard { profile: variant.profile.clone(), mime: variant.mime.clone(), size_bytes: variant.size_bytes, tiles })
-}
-
-fn is_sheet(tiles: &Tiles) -> bool {
-    [tiles.columns, tiles.count, tiles.width, tiles.height].iter().all(|number| *number > 0) && tiles.interval_ms > 0
 }
 
 /// Players see approved tracks only.

@@ -152,6 +152,8 @@ pub struct Track {
     stbl: Span,
     /// Units a second of its times.
     pub scale: u32,
+    /// What is shown first, in those units: 0 of the file's time.
+    pub start: u64,
 }
 
 /// The track of a number, where a file tells everything of its samples, shows them all from its begin on, and all are of one
@@ -168,12 +170,14 @@ pub fn track(file: &impl ReadAt, number: u32) -> Result<Option<Track>, Failed> {
     };
     let Some(times) = Times::read(file, mdhd)? else { return Ok(None) };
     let shows_all = first_number(file, stbl, b"stsz", 8)?.map(u64::from) == Some(promised);
-    let begins_late = match child(file, trak, b"edts")? {
-        Some(edts) => first_number(file, edts, b"elst", 4)? != Some(1),
-        None => false,
+    let start = match child(file, trak, b"edts")? {
+        Some(edts) if first_number(file, edts, b"elst", 4)? == Some(1) => only_edit(file, edts)?.map(|(start, _)| start),
+        Some(_) => None,
+        None => Some(0),
     };
+    let Some(start) = start else { return Ok(None) };
     let is_of_one_sort = first_number(file, stbl, b"stsd", 4)? == Some(1);
-    Ok((shows_all && is_of_one_sort && !begins_late).then_some(Track { stbl, scale: times.scale }))
+    Ok((shows_all && is_of_one_sort).then_some(Track { stbl, scale: times.scale, start }))
 }
 
 impl Track {

@@ -4,11 +4,14 @@
 //! shows nothing. Of H.264, MPEG-4 and their kin the log says so for each such frame ("concealing …", `error_resilience.c`), of
 //! ProRes for each slice. Other errors are no proof: good files have them, too. Beside a frame that is missing they are one.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use gstreamer as gst;
 
-use super::failed::Failed;
+use super::{failed::Failed, tally};
 
 /// What a message begins with that tells of a frame with a hole in it.
 const PATCHED: [&str; 2] = ["concealing ", "invalid plane data size"];
@@ -16,7 +19,17 @@ const PATCHED: [&str; 2] = ["concealing ", "invalid plane data size"];
 static PATCHED_FRAMES: AtomicU64 = AtomicU64::new(0);
 static ERRORS: AtomicU64 = AtomicU64::new(0);
 
-/// Listens from now on. There is one decoder of pictures in a process, and nobody asks for that of sound.
+thread_local! {
+    /// Whether sound is decoded in this thread: its decoders have the same log.
+    static IS_OF_SOUND: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says of the thread behind a pad that it decodes sound.
+pub fn are_of_sound(pad: &gst::Pad) {
+    tally::each_buffer(pad, |_, _| IS_OF_SOUND.set(true));
+}
+
+/// Listens from now on. There is one decoder of pictures in a process.
 ///
 /// # Errors
 /// [`Failed`] where the decoders have no log.
@@ -25,7 +38,7 @@ pub fn listen() -> Result<(), Failed> {
     libav.set_threshold(gst::DebugLevel::Info);
     gst::log::set_active(true);
     let _function = gst::log::add_log_function(|category, level, _, _, _, _, message| {
-        if category.name() != "libav" {
+        if category.name() != "libav" || IS_OF_SOUND.get() {
             return;
         }
         let text = message.get().map(|text| text.to_string()).unwrap_or_default();

@@ -11,7 +11,7 @@ use super::{
     codec_string,
     context::{Context, Ending},
     tally,
-    tracks::Lost,
+    tracks::{self, Lost},
 };
 use crate::protocol::OutputCounts;
 
@@ -36,6 +36,7 @@ struct OutputTally {
     /// Where its last frame ends.
     time_ns: AtomicU64,
     caps: Mutex<Option<gst::Caps>>,
+    all_has_passed: AtomicBool,
     has_ended: AtomicBool,
     is_lost: AtomicBool,
 }
@@ -47,6 +48,7 @@ impl Default for OutputTally {
             start_ns: AtomicU64::new(u64::MAX),
             time_ns: AtomicU64::new(0),
             caps: Mutex::default(),
+            all_has_passed: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             is_lost: AtomicBool::new(false),
         }
@@ -65,13 +67,23 @@ impl Outputs {
         })
     }
 
+    /// Whether all frames of an output have been encoded.
+    pub fn all_has_passed(&self, output: u8) -> bool {
+        self.outputs.get(usize::from(output)).is_some_and(|tally| tally.all_has_passed.load(Ordering::Acquire))
+    }
+
     pub fn ending(&self) -> &Ending {
         &self.ending
     }
 
     /// Counts the frames of an output that pass this pad, in the form that is stored.
     pub fn watch_encoded(self: &Arc<Self>, pad: &gst::Pad, output: u8) {
-        let outputs = self.clone();
+        let (outputs, over) = (self.clone(), self.clone());
+        tracks::on_end(pad, move || {
+            if let Some(tally) = over.outputs.get(usize::from(output)) {
+                tally.all_has_passed.store(true, Ordering::Release);
+            }
+        });
         tally::each_buffer(pad, move |pad, buffer| {
             outputs.context.activity.passed(pad, buffer);
             let Some(counts) = outputs.outputs.get(usize::from(output)) else { return };

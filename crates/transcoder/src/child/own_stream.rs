@@ -1,54 +1,79 @@
-//! A film's own stream on its way to be a rung: what its camera wrote between the pictures is left out.
+//! A film's own stream on its way to be a rung: only pictures pass, and what a picture is called is looked at.
 //!
-//! Supplemental enhancement information carries a place, a serial number, an encoder's settings. None of it is needed to show a
-//! stream whose keyframes are all IDR pictures, which the probe has seen to.
+//! Between the pictures a camera writes a place, a serial number, an encoder's settings; a stranger may write anything. Neither is
+//! needed to show a stream whose parameters stand in its container. What the container calls a keyframe may be one that needs
+//! earlier pictures: only an IDR picture is one here.
 
 use std::sync::OnceLock;
 
 use gstreamer::{self as gst, prelude::*};
+use h264_reader::avcc::AvcDecoderConfigurationRecord;
 
 use super::{context::Ending, failed::Failed};
 
-/// `nal_unit_type` of supplemental enhancement information, and of filler data (ITU-T H.264, table 7-1).
-const LEFT_OUT: [u8; 2] = [6, 12];
+/// `nal_unit_type` of slices, of an IDR picture's slices, and of parameter sets (ITU-T H.264, table 7-1).
+const SLICE: u8 = 1;
+const IDR_SLICE: u8 = 5;
+const PARAMETER_SETS: [u8; 2] = [7, 8];
 
-/// Leaves out, from what passes the pad, everything that is neither a picture nor needed to decode one.
-pub fn strip(pad: &gst::Pad, ending: &Ending) {
-    let (ending, length_bytes) = (ending.clone(), OnceLock::new());
+/// Lets pictures pass. A stream that changes its parameters, or is not cut into units, ends the graph as our fault: the next
+/// attempt encodes it.
+pub fn purify(pad: &gst::Pad, ending: &Ending) {
+    let (ending, head) = (ending.clone(), OnceLock::new());
     let _probe = pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data else { return gst::PadProbeReturn::Ok };
-        match length_bytes.get_or_init(|| length_bytes_of(pad)).and_then(|length_bytes| stripped(buffer, length_bytes)) {
-            Some(None) => {}
-            Some(Some(rest)) => *buffer = rest,
-            None => ending.failed(Failed::internal("a stream of its own that is not cut into units")),
+        match head.get_or_init(|| Head::of(pad)).as_ref().and_then(|head| pure(buffer, head)) {
+            Some(pure) => *buffer = pure,
+            None => ending.failed(Failed::internal("a film's own stream is not what its head says")),
         }
         gst::PadProbeReturn::Ok
     });
 }
 
-/// Of the length before each unit, by `avcC` (ISO/IEC 14496-15, 5.3.3.1).
-fn length_bytes_of(pad: &gst::Pad) -> Option<usize> {
-    let caps = pad.current_caps()?;
-    let data = caps.structure(0)?.get::<gst::Buffer>("codec_data").ok()?;
-    let map = data.map_readable().ok()?;
-    map.get(4).map(|flags| usize::from(flags & 3) + 1)
+/// What `avcC` says (ISO/IEC 14496-15, 5.3.3.1).
+#[derive(Debug)]
+struct Head {
+    /// Of the length before each unit.
+    length_bytes: usize,
+    parameter_sets: Vec<Vec<u8>>,
 }
 
-/// The buffer without what is left out; inside `None` where that is nothing, and none where it cannot be read.
-fn stripped(buffer: &gst::BufferRef, length_bytes: usize) -> Option<Option<gst::Buffer>> {
-    let map = buffer.map_readable().ok()?;
-    let units = units(&map, length_bytes)?;
-    if units.iter().all(|unit| is_kept(unit, length_bytes)) {
-        return Some(None);
+impl Head {
+    fn of(pad: &gst::Pad) -> Option<Self> {
+        let caps = pad.current_caps()?;
+        let data = caps.structure(0)?.get::<gst::Buffer>("codec_data").ok()?;
+        let data = data.map_readable().ok()?;
+        let record = AvcDecoderConfigurationRecord::try_from(data.as_slice()).ok()?;
+        let sets = record.sequence_parameter_sets().chain(record.picture_parameter_sets());
+        let parameter_sets = sets.map(|set| set.ok().map(<[u8]>::to_vec)).collect::<Option<_>>()?;
+        Some(Self { length_bytes: usize::from(record.length_size_minus_one()) + 1, parameter_sets })
     }
-    let rest: Vec<u8> = units.into_iter().filter(|unit| is_kept(unit, length_bytes)).flatten().copied().collect();
-    let mut rest = gst::Buffer::from_mut_slice(rest);
-    buffer.copy_into(rest.get_mut()?, gst::BUFFER_COPY_METADATA, ..).ok()?;
-    Some(Some(rest))
 }
 
-fn is_kept(unit: &[u8], length_bytes: usize) -> bool {
-    unit.get(length_bytes).is_none_or(|header| !LEFT_OUT.contains(&(header & 0x1f)))
+/// The pictures of a buffer, under its times. None where it cannot be read, or brings parameters of its own.
+fn pure(buffer: &gst::BufferRef, head: &Head) -> Option<gst::Buffer> {
+    let map = buffer.map_readable().ok()?;
+    let (mut pictures, mut is_keyframe) = (Vec::with_capacity(map.len()), false);
+    for unit in units(&map, head.length_bytes)? {
+        let inside = unit.get(head.length_bytes..)?;
+        match inside.first()? & 0x1f {
+            sort @ (SLICE | IDR_SLICE) => {
+                is_keyframe |= sort == IDR_SLICE;
+                pictures.extend_from_slice(unit);
+            }
+            sort if PARAMETER_SETS.contains(&sort) && !head.parameter_sets.iter().any(|known| known == inside) => return None,
+            _ => {}
+        }
+    }
+    let mut pure = gst::Buffer::from_mut_slice(pictures);
+    let writable = pure.get_mut()?;
+    buffer.copy_into(writable, gst::BUFFER_COPY_METADATA, ..).ok()?;
+    if is_keyframe {
+        writable.unset_flags(gst::BufferFlags::DELTA_UNIT);
+    } else {
+        writable.set_flags(gst::BufferFlags::DELTA_UNIT);
+    }
+    Some(pure)
 }
 
 /// The units of an access unit, each with its length in front.
@@ -73,16 +98,34 @@ mod tests {
         [&(inside.len() as u32 + 1).to_be_bytes(), [header].as_slice(), inside].concat()
     }
 
-    #[test]
-    fn only_pictures_and_their_parameters_are_left() {
+    fn head() -> Head {
+        Head { length_bytes: 4, parameter_sets: vec![b"\x67set".to_vec()] }
+    }
+
+    fn pure_of(units: &[Vec<u8>]) -> Option<gst::Buffer> {
         gst::init().unwrap();
-        let (picture, words, parameters) = (unit(0x65, b"picture"), unit(0x06, b"52.5 N 13.4 E"), unit(0x67, b"set"));
-        let mut whole = gst::Buffer::from_slice([words.clone(), parameters.clone(), picture.clone(), words].concat());
+        let mut whole = gst::Buffer::from_slice(units.concat());
         whole.get_mut().unwrap().set_pts(gst::ClockTime::SECOND);
-        let rest = stripped(&whole, 4).unwrap().unwrap();
-        assert_eq!(rest.map_readable().unwrap().as_slice(), [parameters, picture.clone()].concat());
-        assert_eq!(rest.pts(), Some(gst::ClockTime::SECOND));
-        assert_eq!(stripped(&gst::Buffer::from_slice(picture), 4), Some(None));
+        pure(&whole, &head())
+    }
+
+    #[test]
+    fn only_pictures_are_left_with_their_times() {
+        let (picture, words, odd) = (unit(0x65, b"picture"), unit(0x06, b"52.5 N 13.4 E"), unit(0x1e, b"anything"));
+        let pure = pure_of(&[words.clone(), unit(0x67, b"set"), picture.clone(), odd, words]).unwrap();
+        assert_eq!(pure.map_readable().unwrap().as_slice(), picture);
+        assert_eq!(pure.pts(), Some(gst::ClockTime::SECOND));
+    }
+
+    #[test]
+    fn only_an_idr_picture_is_a_keyframe_whatever_it_was_called() {
+        let is_keyframe = |header| !pure_of(&[unit(header, b"picture")]).unwrap().flags().contains(gst::BufferFlags::DELTA_UNIT);
+        assert!(is_keyframe(0x65) && !is_keyframe(0x41));
+    }
+
+    #[test]
+    fn parameters_that_the_head_does_not_have_end_it() {
+        assert!(pure_of(&[unit(0x67, b"another"), unit(0x65, b"picture")]).is_none());
     }
 
     proptest! {

@@ -8,32 +8,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app as gst_app;
-use media_domain::{MediaInfo, limits::MAX_DURATION};
 
 use super::{context::Context, failed::Failed, fragments, outputs::Outputs, pipeline::element, priming, tracks};
-use crate::protocol::FailureCode;
+use crate::protocol::{Extent, FailureCode, ROOM_BYTES_MAX};
 
-/// What an index says of one frame: its size (4 bytes), when it is decoded (8 where that varies) and shown (8).
-const FRAME_BYTES: u32 = 20;
-/// Of a second of AAC: 47 sizes; of four chunks of each track: places and lengths; and a keyframe.
-const SECOND_BYTES: u32 = 500;
-/// Where a file says no frame rate.
-const FRAMES_A_SECOND: u32 = 60;
-/// More is no index: twelve hours at 60 frames a second have 90 MB, and the muxer keeps two.
-const FRONT_BYTES_MAX: u64 = 192 << 20;
-/// A file may be a little longer than it says.
-const SLACK_S: u64 = 60;
+const RESERVED_BYTES: u64 = 1000;
 
-/// The end of a branch: the muxer, and its sink.
-pub fn tail(output: u8, info: &MediaInfo) -> String {
-    let tracks = if info.audio.is_some() { 2 } else { 1 };
-    let seconds = info.duration_ms.map_or(MAX_DURATION.as_secs(), |ms| ms / 1000);
+/// The end of a branch: the muxer, and its sink. What waits for its sound must not keep the others waiting.
+pub fn tail(output: u8, extent: Extent) -> String {
+    // The muxer takes so many bytes for each second and track, and no more than 10,000.
+    let tracks = if extent.has_sound() { 2 } else { 1 };
+    let seconds = extent.index_bytes().div_ceil(tracks * RESERVED_BYTES);
     format!(
-        "{}.video_0 mp4mux name={} reserved-max-duration={} reserved-bytes-per-sec={} ! {}",
+        "queue max-size-buffers=0 max-size-bytes=0 max-size-time=0 ! {}.video_0 \
+         mp4mux name={} reserved-max-duration={} reserved-bytes-per-sec={} ! {}",
         muxer(output),
         muxer(output),
-        (seconds + seconds / 20 + SLACK_S) * gst::ClockTime::SECOND.nseconds(),
-        index_bytes_per_second(info).div_ceil(tracks),
+        seconds * gst::ClockTime::SECOND.nseconds(),
+        RESERVED_BYTES,
         fragments::sink(output)
     )
 }
@@ -48,15 +40,6 @@ fn muxer(output: u8) -> String {
     format!("progressive{output}")
 }
 
-/// How much the index grows with each second.
-fn index_bytes_per_second(info: &MediaInfo) -> u32 {
-    let (numerator, denominator) = info.video.as_ref().map_or((0, 1), |video| video.frame_rate);
-    let said = if numerator == 0 { FRAMES_A_SECOND } else { numerator.div_ceil(denominator.max(1)) };
-    let counted = info.video.as_ref().and_then(|video| video.frames).zip(info.duration_ms.filter(|ms| *ms > 0));
-    let counted = counted.and_then(|(frames, ms)| u32::try_from((frames * 1000).div_ceil(ms)).ok()).unwrap_or(0);
-    said.max(counted).saturating_mul(FRAME_BYTES).saturating_add(SECOND_BYTES)
-}
-
 /// Sends what the muxer makes.
 ///
 /// # Errors
@@ -64,12 +47,12 @@ fn index_bytes_per_second(info: &MediaInfo) -> u32 {
 pub fn send(pipeline: &gst::Pipeline, output: u8, context: &Context, outputs: &Arc<Outputs>) -> Result<(), Failed> {
     let muxer = element(pipeline, &muxer(output))?;
     muxer.sink_pads().iter().for_each(tracks::drop_tags);
-    let full = muxer.name();
-    let ending = outputs.ending().clone();
+    let (name, over) = (muxer.name(), outputs.clone());
     outputs.ending().forgive(move |error| {
-        let is_full = error.src().is_some_and(|source| source.name() == full);
+        // A muxer that cannot end has no room for its index; whatever else it says is our fault.
+        let is_full = error.src().is_some_and(|source| source.name() == name) && over.all_has_passed(output);
         if is_full {
-            ending.failed(Failed::new(FailureCode::LimitHit, format!("the index of a progressive file: {}", error.error())));
+            over.ending().failed(Failed::new(FailureCode::LimitHit, format!("the index of a progressive file: {}", error.error())));
         }
         is_full
     });
@@ -117,8 +100,8 @@ pub fn send(pipeline: &gst::Pipeline, output: u8, context: &Context, outputs: &A
             })
             .eos(move |_| {
                 let file = &mut *on_front.lock().unwrap_or_else(PoisonError::into_inner);
-                match priming::leave_out(&mut file.front) {
-                    Ok(()) => front.sink.front(output, &file.front),
+                match file.finished() {
+                    Ok(bytes) => front.sink.front(output, &bytes),
                     Err(failed) => on_end.ending().failed(failed),
                 }
                 on_end.ended(output);
@@ -169,7 +152,7 @@ impl Layout {
     fn write(&mut self, bytes: &[u8]) -> Result<Written, Failed> {
         let (start, end) = (self.at, self.at + bytes.len() as u64);
         let front_bytes = self.front.len() as u64;
-        let written = if !self.is_laid && end <= FRONT_BYTES_MAX {
+        let written = if !self.is_laid && end <= ROOM_BYTES_MAX {
             let at = usize::try_from(start).unwrap_or(usize::MAX);
             // Of what it reserves the muxer writes the header only.
             self.front.resize(self.front.len().max(at + bytes.len()), 0);
@@ -196,6 +179,34 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// The front with its index at once behind its brand, and what is left of the room behind that: the muxer keeps two halves, and
+    /// writes into the second. No sample moves.
+    fn finished(&mut self) -> Result<Vec<u8>, Failed> {
+        priming::leave_out(&mut self.front)?;
+        let wrong = || Failed::internal("a front that is not what the muxer writes");
+        let boxes = boxes(&self.front).ok_or_else(wrong)?;
+        let of = |name: &[u8; 4]| boxes.iter().find(|(found, _)| *found == name).map(|(_, bytes)| *bytes).ok_or_else(wrong);
+        let (brand, index, samples) = (of(b"ftyp")?, of(b"moov")?, of(b"mdat")?);
+        let free = self.front.len().checked_sub(brand.len() + index.len() + samples.len()).filter(|free| *free >= 8).ok_or_else(wrong)?;
+        let header = [&u32::try_from(free).map_err(|_| wrong())?.to_be_bytes(), b"free".as_slice()].concat();
+        Ok([brand, index, &header, &vec![0; free - header.len()], samples].concat())
+    }
+}
+
+/// The boxes of a front with their headers, in order; the last is the header of its samples.
+fn boxes(front: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+    let (mut found, mut at) = (Vec::new(), 0);
+    while at < front.len() {
+        let name = front.get(at + 4..at + 8)?;
+        let size = usize::try_from(u32::from_be_bytes(front.get(at..at + 4)?.try_into().ok()?)).ok()?;
+        let end = if name == b"mdat" { front.len() } else { at.checked_add(size).filter(|_| size >= 8)? };
+        found.push((name, front.get(at..end)?));
+        at = end;
+    }
+    Some(found)
+}
+
 /// Where the inside of the first `mdat` begins, once its header is whole (ISO/IEC 14496-12, 4.2).
 fn samples_begin(front: &[u8]) -> Option<usize> {
     let mut at = 0;
@@ -216,7 +227,6 @@ fn samples_begin(front: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use media_domain::info::{AudioInfo, VideoInfo};
     use proptest::prelude::*;
 
     use super::*;
@@ -257,19 +267,6 @@ mod tests {
         let long = [1u32.to_be_bytes().as_slice(), b"mdat", &[0; 8]].concat();
         assert_eq!(samples_begin(&long[..12]), None);
         assert_eq!(samples_begin(&long), Some(16));
-    }
-
-    #[test]
-    fn room_follows_the_frame_rate_and_the_frames_that_were_counted() {
-        let film = |rate, frames| MediaInfo {
-            duration_ms: Some(10_000),
-            video: Some(VideoInfo { frame_rate: rate, frames, ..VideoInfo::default() }),
-            audio: Some(AudioInfo::default()),
-            ..MediaInfo::default()
-        };
-        assert_eq!(index_bytes_per_second(&film((30, 1), None)), 30 * FRAME_BYTES + SECOND_BYTES);
-        assert_eq!(index_bytes_per_second(&film((30, 1), Some(1200))), 120 * FRAME_BYTES + SECOND_BYTES);
-        assert_eq!(index_bytes_per_second(&film((0, 1), None)), FRAMES_A_SECOND * FRAME_BYTES + SECOND_BYTES);
     }
 
     proptest! {

@@ -11,15 +11,14 @@ use media_domain::info::OwnStream;
 use super::{
     boxes::{self, ReadAt, Track},
     failed::Failed,
+    graphs::keyframes,
 };
 
 /// Twelve hours of 60 frames a second, with some room. A longer film is encoded.
 const FRAMES_MAX: u32 = 3_000_000;
+const INTERVAL_MS: u64 = keyframes::INTERVAL.mseconds();
 /// Of one table.
 const TABLE_BYTES_MAX: u64 = 8 * FRAMES_MAX as u64 + 16;
-const INTERVAL_S: f64 = 2.0;
-/// Times in a file are rounded to its units.
-const ROUNDING_S: f64 = 0.0015;
 
 /// What a track's tables say, where its stream could be a rung.
 ///
@@ -38,8 +37,8 @@ struct Tables {
 
 #[derive(Clone, Copy, Debug)]
 struct Sample {
-    /// When it is shown, in seconds from the first.
-    shown: f64,
+    /// When it is shown, in nanoseconds of the file's time, rounded as the demuxer does it.
+    shown: u64,
     bytes: u32,
     is_keyframe: bool,
 }
@@ -48,16 +47,19 @@ impl Tables {
     fn read(file: &impl ReadAt, track: &Track) -> Result<Option<Self>, Failed> {
         let table = |name: &[u8; 4]| track.table(file, name, TABLE_BYTES_MAX);
         let (Some(sizes), Some(times), Some(keyframes)) = (table(b"stsz")?, table(b"stts")?, table(b"stss")?) else { return Ok(None) };
-        Ok(Self::of(track.scale, &sizes, &times, table(b"ctts")?.as_deref(), &keyframes))
+        Ok(Self::of((track.scale, track.start), &sizes, &times, table(b"ctts")?.as_deref(), &keyframes))
     }
 
-    /// From the insides of `stsz`, `stts`, `ctts` and `stss`.
-    fn of(scale: u32, sizes: &[u8], times: &[u8], offsets: Option<&[u8]>, keyframes: &[u8]) -> Option<Self> {
+    /// From units a second, what is shown first, and the insides of `stsz`, `stts`, `ctts` and `stss`. None where the first
+    /// picture is not what is shown first: the demuxer's clock would begin elsewhere.
+    fn of((scale, start): (u32, u64), sizes: &[u8], times: &[u8], offsets: Option<&[u8]>, keyframes: &[u8]) -> Option<Self> {
         let count = number(sizes, 2).filter(|count| (1..=FRAMES_MAX).contains(count))? as usize;
         let alike = number(sizes, 1).filter(|bytes| *bytes > 0);
         let mut decoded = Runs::new(times);
         let mut offset = offsets.map(Runs::new);
         let mut samples = Vec::with_capacity(count);
+        let nanoseconds = |ticks: u64| u64::try_from(u128::from(ticks) * 1_000_000_000 / u128::from(scale.max(1))).ok();
+        let start = nanoseconds(start)?;
         let mut time = 0i64;
         for at in 0..count {
             let later = match &mut offset {
@@ -66,15 +68,15 @@ impl Tables {
                 None => 0,
             };
             let bytes = alike.or_else(|| number(sizes, 3 + at))?;
-            samples.push(Sample { shown: (time + later) as f64 / f64::from(scale.max(1)), bytes, is_keyframe: false });
-            time += i64::from(decoded.next()?);
+            let shown = nanoseconds(u64::try_from(time.checked_add(later)?).ok()?)?.checked_sub(start)?;
+            samples.push(Sample { shown, bytes, is_keyframe: false });
+            time = time.checked_add(i64::from(decoded.next()?))?;
         }
         for at in 0..number(keyframes, 1)? as usize {
             samples.get_mut(number(keyframes, 2 + at)?.checked_sub(1)? as usize)?.is_keyframe = true;
         }
-        let first = samples.iter().map(|sample| sample.shown).fold(f64::INFINITY, f64::min);
-        samples.iter_mut().for_each(|sample| sample.shown -= first);
-        Some(Self { samples })
+        let begins_at_once = samples.iter().any(|sample| sample.shown == 0);
+        begins_at_once.then_some(Self { samples })
     }
 
     fn judge(&self) -> Option<OwnStream> {
@@ -83,7 +85,7 @@ impl Tables {
 
     /// Whether nothing behind a keyframe is shown before it.
     fn are_groups_closed(&self) -> bool {
-        let mut from = 0.0;
+        let mut from = 0;
         self.samples.iter().all(|sample| {
             if sample.is_keyframe {
                 from = sample.shown;
@@ -106,17 +108,16 @@ impl Tables {
         for sample in &self.samples {
             *intervals.entry(interval(sample.shown)).or_default() += u64::from(sample.bytes);
         }
-        let lasts = self.samples.iter().map(|sample| sample.shown).fold(0.0, f64::max).max(INTERVAL_S);
+        let lasts_ms = self.samples.iter().map(|sample| sample.shown / 1_000_000).max().unwrap_or(0).max(INTERVAL_MS);
         let all: u64 = intervals.values().sum();
         let peak = intervals.values().copied().max().unwrap_or(0);
-        let kbps = |bytes: u64, seconds: f64| (bytes as f64 * 8.0 / 1000.0 / seconds).round() as u32;
-        OwnStream { mean_kbps: kbps(all, lasts), peak_kbps: kbps(peak, INTERVAL_S) }
+        let kbps = |bytes: u64, ms: u64| u32::try_from(bytes.saturating_mul(8) / ms).unwrap_or(u32::MAX);
+        OwnStream { mean_kbps: kbps(all, lasts_ms), peak_kbps: kbps(peak, INTERVAL_MS) }
     }
 }
 
-fn interval(shown: f64) -> u64 {
-    // From 0 to half the length of a file in seconds.
-    ((shown + ROUNDING_S) / INTERVAL_S) as u64
+fn interval(shown: u64) -> u64 {
+    shown / keyframes::INTERVAL.nseconds()
 }
 
 fn earlier(one: Sample, other: Sample) -> Sample {
@@ -166,7 +167,7 @@ mod tests {
         let stts = numbers(&[0, 1, frames, 1000]);
         let stss = numbers(&[&[0, keyframes.len() as u32], keyframes].concat());
         let ctts = offsets.map(|offsets| numbers(&[&[0, offsets.len() as u32 / 2], offsets].concat()));
-        Tables::of(30_000, &stsz, &stts, ctts.as_deref(), &stss)?.judge()
+        Tables::of((30_000, 0), &stsz, &stts, ctts.as_deref(), &stss)?.judge()
     }
 
     #[test]
@@ -188,15 +189,15 @@ mod tests {
         // The picture behind the second keyframe is shown before it.
         let reordered = [60, 2000, 1, 3000, 1, 1000, 118, 2000];
         assert_eq!(film(180, &[1, 61, 121], Some(&reordered)), None);
-        assert!(film(180, &[1, 61, 121], Some(&[180, 2000])).is_some());
+        assert_eq!(film(180, &[1, 61, 121], Some(&[180, 2000])), None, "pictures that begin later than the file");
     }
 
     proptest! {
         #[test]
-        fn arbitrary_tables_are_no_panic(sizes: Vec<u8>, times: Vec<u8>, offsets: Option<Vec<u8>>, keyframes: Vec<u8>, scale: u32) {
+        fn arbitrary_tables_are_no_panic(sizes: Vec<u8>, times: Vec<u8>, offsets: Option<Vec<u8>>, keyframes: Vec<u8>, scale: u32, start: u64) {
             let count = numbers(&[0, 7, 20]);
             for sizes in [sizes, count] {
-                if let Some(tables) = Tables::of(scale, &sizes, &times, offsets.as_deref(), &keyframes) {
+                if let Some(tables) = Tables::of((scale, start), &sizes, &times, offsets.as_deref(), &keyframes) {
                     let _judged: Option<OwnStream> = tables.judge();
                 }
             }

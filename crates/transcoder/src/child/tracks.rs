@@ -15,6 +15,7 @@ use media_domain::work::Group;
 use super::{
     boxes,
     codecs::{self, Codec, Track},
+    complaints,
     context::{Context, Ending},
     failed::Failed,
     orientation,
@@ -24,8 +25,8 @@ use super::{
     transport, upright,
 };
 
-/// Compressed bytes that a track may be ahead of its decoder. The branches of a graph never wait for each other, so a
-/// limit cannot lock them up.
+/// Compressed bytes that a track may be ahead of its decoder. The branches of a graph wait for each other nowhere but in a muxer
+/// of pictures and sound, before which there is room without a limit: so this one cannot lock them up.
 const QUEUE_BYTES: u32 = 16 << 20;
 
 /// Whom the demuxer's tracks are told to, from its own thread.
@@ -288,6 +289,9 @@ impl Decoding {
         }
         if let Some(decoder) = codec.decoder {
             let decoder = make(decoder)?;
+            if let (Track::Audio, Some(sink)) = (codec.track, decoder.static_pad("sink")) {
+                complaints::are_of_sound(&sink);
+            }
             if let (Some(sink), Some(src), 0) = (decoder.static_pad("sink"), decoder.static_pad("src"), taken.number) {
                 if codec.track == Track::Video {
                     self.choose(&sink, &src);

@@ -14,10 +14,6 @@ const PIECE_BYTES: usize = 256 << 10;
 /// Fragments of one output: 12 hours of six seconds are 7,200.
 const FRAGMENTS_MAX: usize = 100_000;
 
-/// The most bytes that an output may begin with and that are known last. The index of twelve hours at 60 frames a second
-/// has 90 MB, and the muxer keeps two of them.
-const ROOM_BYTES_MAX: u64 = 192 << 20;
-
 /// Takes one output's bytes, in order.
 pub trait OutputWriter: Send {
     /// Waits while storage is slow: that is the encoder's backpressure.
@@ -63,7 +59,10 @@ pub enum CollectError {
 #[derive(Clone, Debug, Default)]
 pub struct Collected {
     pub bytes: u64,
-    /// Of the room at its begin, those that are still missing.
+    /// Of bytes at its begin that are known last.
+    room_bytes_max: u64,
+    pub room_bytes: u64,
+    /// Of those, the ones that are still missing.
     front_missing: u64,
     /// Of the `ftyp` and `moov` boxes; 0 for an output without fragments.
     pub init_bytes: u32,
@@ -78,17 +77,19 @@ pub struct Collection {
     pub result: ChildResult,
 }
 
-/// Reads frames until the result.
+/// Reads frames until the result. `rooms` says of each output how many bytes it may begin with that are known last.
 ///
 /// # Errors
 /// [`CollectError`], at the first thing that is wrong.
 pub async fn collect<W: OutputWriter>(
     socket: impl AsyncRead + Unpin,
     writers: &mut [W],
+    rooms: &[u64],
     output_bytes_max: u64,
     progress: &(impl Fn(Duration) + Sync),
 ) -> Result<Collection, CollectError> {
-    let outputs = vec![Collected::default(); writers.len()];
+    let room = |output| Collected { room_bytes_max: rooms.get(output).copied().unwrap_or(0), ..Collected::default() };
+    let outputs: Vec<Collected> = (0..writers.len()).map(room).collect();
     let mut collector = Collector { socket, writers, outputs, left: output_bytes_max, limit: output_bytes_max, info: None };
     loop {
         let mut header = [0; HEADER_BYTES];
@@ -141,10 +142,10 @@ impl<S: AsyncRead + Unpin, W: OutputWriter> Collector<'_, S, W> {
         let bytes = payload.as_ref().try_into().map(u64::from_le_bytes).map_err(|_| ProtocolError::OutOfOrder("room without a number"))?;
         self.take(bytes)?;
         let (collected, writer) = self.place(header)?;
-        if collected.bytes > 0 || !(1..=ROOM_BYTES_MAX).contains(&bytes) {
+        if collected.bytes > 0 || !(1..=collected.room_bytes_max).contains(&bytes) {
             return Err(ProtocolError::OutOfOrder("room where there can be none, or too much").into());
         }
-        (collected.bytes, collected.front_missing) = (bytes, bytes);
+        (collected.bytes, collected.room_bytes, collected.front_missing) = (bytes, bytes, bytes);
         let room = usize::try_from(bytes).unwrap_or(usize::MAX);
         writer.reserve(room).map_err(|source| CollectError::Output { output: header.output, source })
     }
@@ -262,7 +263,7 @@ mod tests {
     fn run(stream: &[u8], outputs: usize, limit: u64) -> (Result<Collection, CollectError>, Vec<Kept>) {
         let mut writers: Vec<Kept> = (0..outputs).map(|_| Kept::default()).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let result = runtime.block_on(collect(stream, &mut writers, limit, &|_| {}));
+        let result = runtime.block_on(collect(stream, &mut writers, &[ROOM], limit, &|_| {}));
         (result, writers)
     }
 
@@ -284,6 +285,9 @@ mod tests {
         let places: Vec<_> = outputs[1].fragments.iter().map(|fragment| (fragment.offset, fragment.bytes)).collect();
         assert_eq!(places, [(4, 5), (9, 6)]);
     }
+
+    /// Granted to the first output.
+    const ROOM: u64 = 10;
 
     fn room(bytes: u64) -> Vec<u8> {
         frame(FrameKind::Room, 0, &bytes.to_le_bytes())
@@ -309,7 +313,7 @@ mod tests {
             ("no result at all", frame(FrameKind::Data, 0, b"x")),
             ("room behind data", [frame(FrameKind::Data, 0, b"x"), room(4), result()].concat()),
             ("room for nothing", [room(0), result()].concat()),
-            ("more room than a file needs", [room(ROOM_BYTES_MAX + 1), result()].concat()),
+            ("more room than was granted", [room(ROOM + 1), result()].concat()),
             ("room that stays empty", [room(4), frame(FrameKind::Data, 0, b"x"), frame(FrameKind::Front, 0, b"abc"), result()].concat()),
             ("more than there is room for", [room(4), frame(FrameKind::Front, 0, b"abcde"), result()].concat()),
             ("a front without room", [frame(FrameKind::Front, 0, b"a"), result()].concat()),

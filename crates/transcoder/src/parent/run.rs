@@ -5,6 +5,7 @@ use std::{os::unix::process::ExitStatusExt, path::Path, time::Duration};
 use media_domain::{
     MediaInfo, VariantDetails,
     profile::{Form, ProfileName, Recipe},
+    variant::Tiles,
     work::Group,
 };
 use tokio::io::AsyncReadExt;
@@ -131,7 +132,8 @@ async fn talk<W: OutputWriter>(
         String::from_utf8_lossy(&text).into_owned()
     };
     let (mut serving, mut complaining) = (std::pin::pin!(serve(asks, job, source)), std::pin::pin!(complaints));
-    let mut collecting = std::pin::pin!(collect(frames, outputs, job.limits.output_bytes, progress));
+    let rooms = job.rooms();
+    let mut collecting = std::pin::pin!(collect(frames, outputs, &rooms, job.limits.output_bytes, progress));
     let mut said = None;
     let mut served = None;
     let collected = loop {
@@ -253,8 +255,14 @@ fn describe(profile: ProfileName, make: &Recipe, counts: OutputCounts, collected
         frames: counts.frames,
         channels: counts.channels,
         is_lost: counts.is_lost,
-        details: counts.details,
+        details: VariantDetails { tiles: tiles(make, counts.details.tiles), ..counts.details },
     }
+}
+
+/// Only of a storyboard, and only what can be: the door writes a line for each tile.
+fn tiles(make: &Recipe, said: Option<Tiles>) -> Option<Tiles> {
+    let Recipe::Storyboard { tiles, .. } = make else { return None };
+    said.filter(|said| said.are_of_a_sheet() && said.count <= *tiles)
 }
 
 /// What may stand in a playlist.

@@ -9,7 +9,7 @@ use media_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::ProtocolError;
+use super::{Extent, ProtocolError};
 use crate::child::lock::Layers;
 
 /// The longest job in bytes of JSON.
@@ -82,7 +82,7 @@ impl Limits {
         let longest_s = limits::MAX_DURATION.as_secs();
         let duration_s = info.and_then(|info| info.duration_ms).map_or(longest_s, |ms| (ms / 1000 + 1).min(longest_s));
         let wall_s = match group {
-            Group::Ladder | Group::Av1 | Group::Vp9 => 600 + 40 * duration_s,
+            Group::Ladder | Group::Av1 | Group::Vp9 => 600 + 40 * sixties(info) * duration_s,
             // A subtitle file has no length, and needs none.
             Group::Subtitles if info.is_none() => 300,
             Group::Audio | Group::Speech | Group::Storyboard | Group::Subtitles => 600 + 2 * duration_s,
@@ -94,7 +94,7 @@ impl Limits {
             stall_ms: 30_000,
             output_bytes,
             source_bytes: size.saturating_mul(4).saturating_add(64 * MIB),
-            // One busy core until the deadline: 25 times what four rungs of 1080p take.
+            // One busy core until the deadline: all rungs of a second of 4K at 30 frames took 6 s.
             cpu_ms: wall_s * 1000,
             memory_bytes: memory_bytes(info),
             address_space_bytes: memory_bytes(info) + ADDRESS_SPACE_BEYOND_MEMORY,
@@ -103,11 +103,17 @@ impl Limits {
     }
 }
 
+/// How many times sixty frames a film has in a second.
+fn sixties(info: Option<&MediaInfo>) -> u64 {
+    let (frames, seconds) = info.and_then(|info| info.video.as_ref()).map_or((0, 1), |video| video.frame_rate);
+    u64::from(frames.div_ceil(seconds.max(1)).div_ceil(60).clamp(1, 4))
+}
+
 /// All rungs of a 4K film took 2.1 GB, of one of 10 bits 2.4; those of 1080p 0.6 GB: 290 bytes for each pixel of the source. Of
 /// pictures, sound and papers that number is 0.
 fn memory_bytes(info: Option<&MediaInfo>) -> u64 {
     let pixels = info.and_then(|info| info.video.as_ref()).map_or(0, |video| u64::from(video.width) * u64::from(video.height));
-    (MEMORY_BYTES_LEAST + pixels * MEMORY_BYTES_A_PIXEL).min(MEMORY_BYTES_MOST)
+    pixels.saturating_mul(MEMORY_BYTES_A_PIXEL).saturating_add(MEMORY_BYTES_LEAST).min(MEMORY_BYTES_MOST)
 }
 
 impl Output {
@@ -119,6 +125,17 @@ impl Output {
 }
 
 impl ChildJob {
+    /// Of each output, how many bytes it may begin with that are known last.
+    pub fn rooms(&self) -> Vec<u64> {
+        let info = self.info.clone().unwrap_or_default();
+        let room = |output: &Output| match output.make {
+            Recipe::Mp4 { .. } => Extent::of(&info, self.size).room_bytes(),
+            Recipe::Preview { seconds, .. } => Extent::of_silent_seconds(&info, seconds.into()).room_bytes(),
+            _ => 0,
+        };
+        self.outputs.iter().map(room).collect()
+    }
+
     /// The message: a length and that many bytes of JSON.
     ///
     /// # Errors

@@ -243,3 +243,23 @@ fn what_may_not_be_copied_is_encoded_though_it_is_legal() {
     let ran = bench.run(&file, "video/mp4", Kind::Video, Group::Ladder, &["h264-720p", "h264-360p"]).unwrap();
     assert!(video_bytes(&ran.files[0]).abs_diff(video_bytes(&file)) > 1000);
 }
+
+#[test]
+fn the_preview_of_a_long_film_has_room_for_its_own_index_only() {
+    let bench = Bench::new();
+    let source = "-f lavfi -i testsrc2=size=64x64:rate=30:duration=1800 -c:v libx264 -preset ultrafast";
+    let ran = run(&bench, "half-an-hour.mp4", source, Group::Preview, &["preview"]);
+    assert_eq!(decoded(&ran.files[0]), (90, 3000));
+    assert!(ran.done.outputs[0].bytes < 400_000, "{}", ran.done.outputs[0].bytes);
+}
+
+#[test]
+fn pictures_that_are_long_before_their_sound_do_not_lock_a_progressive_file_up() {
+    let bench = Bench::new();
+    let inputs = "-f lavfi -i testsrc2=size=640x480:rate=30:duration=6 -itsoffset 4 -f lavfi -i sine=duration=2 -map 0 -map 1";
+    let file = bench.make("heavy.mkv", &format!("{inputs} -vf noise=alls=60:allf=t -c:v libx264 -preset ultrafast -qp 4 -c:a aac"));
+    assert!(std::fs::metadata(&file).unwrap().len() > 40 << 20, "more than the queues in front of the decoders hold");
+    let ran = bench.run(&file, "video/x-matroska", Kind::Video, Group::Ladder, &["mp4-720p"]).unwrap();
+    assert_eq!(decoded(&ran.files[0]).0, 180);
+    index_is_in_front(&ran.files[0]);
+}

@@ -10,7 +10,8 @@ use gstreamer_video as gst_video;
 
 use super::super::tally;
 
-const INTERVAL: gst::ClockTime = gst::ClockTime::from_seconds(2);
+/// From one to the next.
+pub const INTERVAL: gst::ClockTime = gst::ClockTime::from_seconds(2);
 
 /// Tells every encoder, before the first frame of an interval leaves for it, that a keyframe is wanted at that frame's time.
 ///

@@ -22,7 +22,7 @@ use super::{
     keyframes, rungs,
     sound::renditions,
 };
-use crate::protocol::Counts;
+use crate::protocol::{Counts, Extent, FailureCode};
 
 /// Makes the outputs of a video.
 ///
@@ -36,7 +36,8 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     let (rungs, tracks) = (rungs::of_video(context)?, renditions::of_video(context)?);
     let mut description = renditions::describe(&tracks);
     if !rungs.is_empty() {
-        description += &format!(" {} ! tee name=rungs {}", upright::CHAIN, rungs::describe(&rungs, context.info()?));
+        description +=
+            &format!(" {} ! tee name=rungs {}", upright::CHAIN, rungs::describe(&rungs, Extent::of(context.info()?, context.job.size)));
     }
     let pipeline = pipeline::build(&description)?;
     let (ending, over) = Ending::channel();
@@ -47,13 +48,20 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
         ..Heads::default()
     };
     if let Some(own) = &heads.encoded {
-        own_stream::strip(&pad(own, "src")?, &ending);
+        own_stream::purify(&pad(own, "src")?, &ending);
     }
     if let Some(tee) = pipeline.by_name("rungs") {
         let encoders = rungs::encoders(&pipeline, &rungs)?;
         keyframes::place(&pad(&tee, "sink")?, encoders.iter().map(|encoder| pad(encoder, "src")).collect::<Result<_, _>>()?);
     }
-    encode(&pipeline, context, heads, &ending, &over)
+    let is_copied = heads.encoded.is_some();
+    // What a muxer does not take of a strange stream looks like a fault of the file. The next attempt copies nothing, and knows.
+    encode(&pipeline, context, heads, &ending, &over).map_err(|failed| match failed.code {
+        FailureCode::Corrupt | FailureCode::Unsupported | FailureCode::LimitHit if is_copied => {
+            Failed { code: FailureCode::Internal, ..failed }
+        }
+        _ => failed,
+    })
 }
 
 const fn is_rung(make: &Recipe) -> bool {

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_video as gst_video;
-use media_domain::{MediaInfo, profile::Recipe};
+use media_domain::profile::Recipe;
 
 use super::{
     super::{
@@ -19,7 +19,7 @@ use super::{
     },
     ladder,
 };
-use crate::protocol::Counts;
+use crate::protocol::{Counts, Extent};
 
 /// How far into a video something worth seeing is looked for; a short one begins earlier.
 const SEARCH_MS: u64 = 10_000;
@@ -37,13 +37,12 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     let (width, height) = picture_size::rung(video, short_side);
     let kbps = bitrate::follow(bitrate_kbps, short_side, (width, height), video.frame_rate);
     let length_ms = u64::from(seconds) * 1000;
-    let silent = MediaInfo { duration_ms: Some(length_ms), audio: None, ..info.clone() };
     let pipeline = pipeline::build(&format!(
         "{} ! videoscale method=lanczos add-borders=false ! video/x-raw,width={width},height={height},pixel-aspect-ratio=1/1 \
          ! identity name=window ! x264enc speed-preset=veryfast bitrate={kbps} vbv-buf-capacity=2000 \
          ! video/x-h264,profile=high ! h264parse name=encoded0 ! {}",
         upright::CHAIN,
-        progressive::tail(0, &silent)
+        progressive::tail(0, Extent::of_silent_seconds(info, seconds.into()))
     ))?;
     let (ending, over) = Ending::channel();
     let outputs = Outputs::new(context, &ending);

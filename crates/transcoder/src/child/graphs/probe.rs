@@ -193,6 +193,8 @@ impl Seen {
             && self.fraction("pixel-aspect-ratio").is_none_or(|(width, height)| width == height)
             && self.turn == Some(VideoOrientationMethod::Identity)
             && colours::are_of_rungs(caps, self.colours)
+            // What the container alone says is not in the stream.
+            && colours::are_of_rungs(caps, None)
     }
 
     fn audio(&self) -> Result<AudioInfo, Failed> {

@@ -2,9 +2,13 @@
 //! largest may be the film's own stream, as it is.
 
 use gstreamer::{self as gst, prelude::*};
-use media_domain::{MediaInfo, info::VideoInfo, profile::Recipe};
+use media_domain::{
+    info::VideoInfo,
+    profile::{Damaged, Recipe},
+};
 
 use super::super::{bitrate, context::Context, failed::Failed, fragments, picture_size, pipeline, progressive};
+use crate::protocol::Extent;
 
 /// One encoder, and the outputs that hold its stream.
 #[derive(Debug)]
@@ -56,7 +60,9 @@ pub fn of_video(context: &Context) -> Result<Vec<Rung>, Failed> {
             None => rungs.push(rung),
         }
     }
-    let own = context.info()?.video.as_ref().filter(|_| context.job.may_copy);
+    // A player has no decoder like ours, that mends what is damaged.
+    let is_kept = context.job.outputs.iter().any(|output| output.damaged == Damaged::Keep);
+    let own = context.info()?.video.as_ref().filter(|_| context.job.may_copy && !is_kept);
     // Where nothing else is made, nothing would be decoded, and nobody would see damage.
     if let (Some(video), 2..) = (own, rungs.len())
         && let Some(largest) = rungs.iter_mut().find(|rung| rung.is_what_the_film_has(video))
@@ -74,8 +80,8 @@ const MEAN_SHARE: (u64, u64) = (5, 4);
 const PEAK_SHARE: u64 = 2;
 
 /// The part of a pipeline's description behind the tee `rungs`.
-pub fn describe(rungs: &[Rung], info: &MediaInfo) -> String {
-    rungs.iter().zip(0..).map(|(rung, number)| rung.describe(number, info)).collect()
+pub fn describe(rungs: &[Rung], extent: Extent) -> String {
+    rungs.iter().zip(0..).map(|(rung, number)| rung.describe(number, extent)).collect()
 }
 
 /// The name of a rung's encoder.
@@ -111,28 +117,29 @@ impl Rung {
         (self.width, self.height) == (video.width, video.height) && mean * MEAN_SHARE.1 <= kbps * MEAN_SHARE.0 && peak <= kbps * PEAK_SHARE
     }
 
-    fn describe(&self, number: usize, info: &MediaInfo) -> String {
+    fn describe(&self, number: usize, extent: Extent) -> String {
         let mut description = self.stream(number);
         if let [(output, make)] = self.outputs.as_slice() {
-            description += &format!(" name=encoded{output} ! {}", Self::tail(*output, make, info));
+            description += &format!(" name=encoded{output} ! {}", Self::tail(*output, make, extent));
             return description;
         }
         description += &format!(" ! tee name=stream{number}");
         for (output, make) in &self.outputs {
-            // What waits for its sound must not keep the others waiting.
-            let queue = "queue max-size-buffers=0 max-size-bytes=0 max-size-time=0";
-            description += &format!(" stream{number}. ! {queue} name=encoded{output} ! {}", Self::tail(*output, make, info));
+            description += &format!(" stream{number}. ! queue name=encoded{output} ! {}", Self::tail(*output, make, extent));
         }
         description
     }
 
-    /// From the pictures, or from the film, to the last parser.
+    /// From the pictures, or from the film, to what goes into a file.
     ///
     /// Four frames in the queue keep an encoder busy; ten megabytes of 4K would be one.
     fn stream(&self, number: usize) -> String {
         let Self { width, height, .. } = self;
         if self.codec == Codec::Own {
-            return " queue name=own max-size-buffers=0 max-size-bytes=0 max-size-time=0 ! h264parse".to_owned();
+            // A parser would call any picture of its own a keyframe that looks like one.
+            return " queue name=own max-size-buffers=0 max-size-bytes=0 max-size-time=0 \
+                     ! capsfilter caps=video/x-h264,stream-format=avc,alignment=au"
+                .to_owned();
         }
         format!(
             " rungs. ! queue max-size-buffers=4 max-size-bytes=0 max-size-time=0 \
@@ -141,15 +148,15 @@ impl Rung {
         )
     }
 
-    fn tail(output: u8, make: &Recipe, info: &MediaInfo) -> String {
+    fn tail(output: u8, make: &Recipe, extent: Extent) -> String {
         match make {
-            Recipe::Mp4 { .. } => progressive::tail(output, info),
+            Recipe::Mp4 { .. } => progressive::tail(output, extent),
             Recipe::Vp9 { .. } => fragments::tail_beside_cmaf(output),
             _ => fragments::tail(output),
         }
     }
 
-    /// Keyframes stand where [`super::keyframes`] wants them, and nowhere else. The last element is a parser.
+    /// Keyframes stand where [`super::keyframes`] wants them, and nowhere else.
     fn encode(&self, name: &str) -> String {
         let (kbps, bits) = (self.kbps, u64::from(self.kbps) * 1000);
         // Rungs are encoded beside each other, and each thread holds frames: large rungs must not hold one for each core.

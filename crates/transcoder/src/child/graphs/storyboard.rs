@@ -54,7 +54,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     ))?;
     let (ending, over) = Ending::channel();
     let shown: Arc<Mutex<Vec<Option<Vec<u8>>>>> = Arc::new(Mutex::new(vec![None; moments.count as usize]));
-    let (on_frame, on_end, told) = (shown.clone(), ending.clone(), context.clone());
+    let (on_frame, on_end, enough, told) = (shown.clone(), ending.clone(), ending.clone(), context.clone());
     fragments::sink_of(&pipeline, 0)?.set_callbacks(
         gst_app::AppSinkCallbacks::builder()
             .new_sample(move |sink| {
@@ -65,6 +65,9 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
                 let tile = shown.get_mut(moments.at(time));
                 if let Some(tile) = tile.filter(|tile| tile.is_none()) {
                     *tile = Some(Frame::of(&sample).ok_or(gst::FlowError::Error)?.rgb);
+                }
+                if shown.iter().all(Option::is_some) {
+                    enough.done();
                 }
                 Ok(gst::FlowSuccess::Ok)
             })
