@@ -32,9 +32,9 @@ lint: setup ## Formatting, clippy, and that generated files are what they should
 	deploy/check-generated
 
 bench: setup ## What the ladder costs beside ffmpeg, and stills beside vipsthumbnail
-	cargo build --locked --release --workspace --bins --example bench
-	$(RELEASE)/media-devstack run -- $(RELEASE)/examples/bench ladder
+	cargo build --locked --release --workspace --bin media-transcoder --bin media-devstack --example bench
 	$(RELEASE)/examples/bench stills
+	$(RELEASE)/media-devstack run -- $(RELEASE)/examples/bench ladder
 
 demo-times: build ## Three times the demo's film: seconds from upload to captions, to ready, and of the whole demo
 	@for run in 1 2 3; do \
