@@ -63,7 +63,10 @@ pub struct Playable {
 #[serde(rename_all = "camelCase", default)]
 pub struct Playback {
     pub hls_url: String,
+    pub progressive_url: String,
     pub poster_url: String,
+    pub preview_url: String,
+    pub storyboard_url: String,
     pub images: Vec<Image>,
     pub expire_time: String,
 }
@@ -87,8 +90,9 @@ impl Shown {
         self.jobs.iter().any(|job| job.profile == profile && job.status == "JOB_STATUS_SUCCEEDED")
     }
 
+    /// What the playlists offer; a profile's name says its codec.
     pub fn rungs(&self) -> impl Iterator<Item = &Variant> {
-        self.variants.iter().filter(|variant| variant.mime == "video/mp4")
+        self.variants.iter().filter(|variant| variant.profile.starts_with("h264-"))
     }
 }
 

@@ -89,10 +89,18 @@ fn is_of(stream: &Stream, variant: &Variant) -> bool {
     (Some(stream.width), Some(stream.height)) == (variant.width, variant.height)
 }
 
-/// Saves the poster and one picture of each rung, through the door.
+/// Saves the poster, the sheet of tiles, and one picture of each rung and file, through the door.
 pub async fn pictures(playback: &Playback, shown: &Shown, stage: &Stage, checks: &mut Checks) {
-    if !playback.poster_url.is_empty() {
-        save("the poster", &playback.poster_url, "0", "poster.png", stage, checks).await;
+    let sheet = playback.storyboard_url.replace("storyboard.vtt", "media/storyboard");
+    for (what, url, second, name) in [
+        ("the poster", &playback.poster_url, "0", "poster.png"),
+        ("the storyboard", &sheet, "0", "storyboard.png"),
+        ("a picture of the progressive file", &playback.progressive_url, MOMENT_SECONDS, "progressive.png"),
+        ("a picture of the preview", &playback.preview_url, "1", "preview.png"),
+    ] {
+        if !url.is_empty() {
+            save(what, url, second, name, stage, checks).await;
+        }
     }
     for rung in shown.rungs() {
         let playlist = playback.hls_url.replace("hls.m3u8", &format!("media/{}.m3u8", rung.profile));
