@@ -169,7 +169,7 @@ impl Transcoder {
         progress: &Progress,
         stop: &CancellationToken,
     ) -> Result<Outcome, JobError> {
-        let may_copy = asset.verdict == Some(Verdict::Clean) && lease.failures == 0;
+        let may_copy = may_copy(asset.verdict, lease.failures);
         let job = self.child_job(asset, lease.group, wanted.iter().map(|wanted| wanted.output.clone()).collect(), may_copy);
         let duration_ms = job.info.as_ref().and_then(|info| info.duration_ms).unwrap_or(0);
         let mut uploads = self.open_uploads(lease, &wanted, duration_ms).await?;
@@ -289,6 +289,12 @@ async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant],
         tx.transcode_jobs().plan(lease.asset, captions, &ProfileName::captions(), false).await?;
     }
     tx.ready_if_complete(lease.asset).await.map(|_ready| ())
+}
+
+/// Whether the file's own pictures may become a rung: what was not scanned whole is only shown as we encode it, and so is what did
+/// not work as it is.
+fn may_copy(verdict: Option<Verdict>, failures: i32) -> bool {
+    verdict == Some(Verdict::Clean) && failures == 0
 }
 
 /// What an output may come to: its duration at twice its bitrate, as many frames a second may take. It decides the size of parts.
@@ -438,6 +444,12 @@ fn storage_failed(failure: ChildFailure) -> JobError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_was_scanned_whole_and_has_not_failed_is_copied() {
+        assert!(may_copy(Some(Verdict::Clean), 0));
+        assert!(!may_copy(Some(Verdict::Partial), 0) && !may_copy(None, 0) && !may_copy(Some(Verdict::Clean), 1));
+    }
 
     #[test]
     fn only_what_may_end_better_is_tried_again() {

@@ -269,3 +269,18 @@ fn tiles(make: &Recipe, said: Option<Tiles>) -> Option<Tiles> {
 fn is_codec(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_are_believed_of_a_storyboard_only_and_only_as_many_as_were_asked_for() {
+        let said = Tiles { columns: 10, count: 100, width: 160, height: 90, interval_ms: 1000 };
+        let storyboard = Recipe::Storyboard { tiles: 100, tile_width: 160, quality: 75 };
+        assert_eq!(tiles(&storyboard, Some(said)), Some(said));
+        assert_eq!(tiles(&storyboard, Some(Tiles { count: 101, ..said })), None);
+        assert_eq!(tiles(&storyboard, Some(Tiles { columns: 0, ..said })), None);
+        assert_eq!(tiles(&Recipe::Webp { width: 1, quality: 1 }, Some(said)), None);
+    }
+}
