@@ -293,7 +293,7 @@ async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant],
 
 /// Whether the file's own pictures may become a rung: what was not scanned whole is only shown as we encode it, and so is what did
 /// not work as it is.
-fn may_copy(verdict: Option<Verdict>, failures: i32) -> bool {
+fn may_copy(verdict: Option<Verdict>, failures: u32) -> bool {
     verdict == Some(Verdict::Clean) && failures == 0
 }
 
