@@ -172,7 +172,7 @@ fn loss_of(job: &ChildJob, counts: &Counts) -> Loss {
     let promised_frames = job.info.as_ref().and_then(|info| info.video.as_ref()?.frames).unwrap_or(0);
     let missing_frames = counts.video.as_ref().map_or(0, |track| {
         let given = if track.interlaced { track.to_decoder / 2 } else { track.to_decoder };
-        let lost = given.saturating_sub(track.from_decoder).saturating_add(track.patched);
+        let lost = given.saturating_sub(track.from_decoder).saturating_add(track.dropped).saturating_add(track.patched);
         promised_frames.saturating_sub(track.demuxed).saturating_add(lost)
     });
     Loss { missing_ms: promised_ms.saturating_sub(counts.end_ms.unwrap_or(promised_ms)), missing_frames }
@@ -210,7 +210,8 @@ fn check_decoder(track: &TrackCounts) -> Result<(), Broken> {
     let given = if track.interlaced { track.to_decoder / 2 } else { track.to_decoder };
     // Where the decoder complained, what is missing is not a matter of seams.
     let slack = if track.errors > 0 && !track.interlaced { 0 } else { FRAMES_SLACK.max(given / 200) };
-    if track.from_decoder.saturating_add(slack) < given {
+    let given = given.saturating_add(track.dropped);
+    if track.from_decoder.saturating_add(slack) < given || track.dropped > 0 {
         return Err(Broken::FramesLost { decoded: track.from_decoder, given });
     }
     Ok(())
@@ -303,6 +304,7 @@ mod tests {
             start_ms: Some(0),
             end_ms: Some(end_ms),
             interlaced: false,
+            dropped: 0,
             patched: 0,
             errors: 0,
         };
@@ -367,6 +369,8 @@ mod tests {
         assert_eq!(check(&job(), &missing, &made(6_000_000)), Ok(None));
         let complained = with(|track| (track.from_decoder, track.errors) = (178, 1));
         assert_eq!(check(&job(), &complained, &made(6_000_000)), Err(Broken::FramesLost { decoded: 178, given: 180 }));
+        let dropped = with(|track| (track.to_decoder, track.from_decoder, track.dropped) = (178, 178, 2));
+        assert_eq!(check(&job(), &dropped, &made(6_000_000)), Err(Broken::FramesLost { decoded: 178, given: 180 }));
         let noisy = with(|track| track.errors = 9);
         assert_eq!(check(&job(), &noisy, &made(6_000_000)), Ok(None), "good files have errors, too");
     }

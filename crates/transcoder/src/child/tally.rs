@@ -27,6 +27,9 @@ pub struct Tally {
 #[derive(Debug, Default)]
 struct TrackTally {
     demuxed: AtomicU64,
+    /// Whatever of it; told only of codecs whose parser gives at least what it was given.
+    at_decoder: AtomicU64,
+    are_parsed_one_by_one: AtomicBool,
     to_decoder: AtomicU64,
     from_decoder: AtomicU64,
     interlaced: AtomicBool,
@@ -82,6 +85,12 @@ impl Latest {
 }
 
 impl TrackTally {
+    /// Frames that a parser left out because it could not read them.
+    fn dropped(&self) -> u64 {
+        let dropped = self.demuxed.load(Ordering::Relaxed).saturating_sub(self.at_decoder.load(Ordering::Relaxed));
+        if self.are_parsed_one_by_one.load(Ordering::Relaxed) { dropped } else { 0 }
+    }
+
     fn see(&self, span: Option<(gst::ClockTime, gst::ClockTime)>) {
         self.start.see(span.map(|(start, _)| start));
         self.end.see(span.map(|(_, end)| end));
@@ -111,7 +120,9 @@ impl Tally {
     /// list, and meant to be shown. Pictures shown before the first keyframe may need what was cut off.
     pub fn watch_decoder_input(self: &Arc<Self>, pad: &gst::Pad, codec: &'static Codec) {
         let (tally, started, first_shown) = (self.clone(), AtomicBool::new(false), Earliest::default());
+        tally.track(codec.track).are_parsed_one_by_one.store(matches!(codec.name, "vp8" | "vp9" | "av1"), Ordering::Relaxed);
         each_buffer(pad, move |pad, buffer| {
+            tally.track(codec.track).at_decoder.fetch_add(1, Ordering::Relaxed);
             if !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) && !started.swap(true, Ordering::Relaxed) {
                 first_shown.see(buffer.pts());
             }
@@ -148,6 +159,7 @@ impl Tally {
             start_ms: tally.start.milliseconds(),
             end_ms: tally.end.milliseconds(),
             interlaced: tally.interlaced.load(Ordering::Relaxed),
+            dropped: tally.dropped(),
             patched: if track == Track::Video { complaints::patched_frames() } else { 0 },
             errors: if track == Track::Video { complaints::errors() } else { 0 },
         };

@@ -313,7 +313,7 @@ mod tests {
             ("no result at all", frame(FrameKind::Data, 0, b"x")),
             ("room behind data", [frame(FrameKind::Data, 0, b"x"), room(4), result()].concat()),
             ("room for nothing", [room(0), result()].concat()),
-            ("more room than was granted", [room(ROOM + 1), result()].concat()),
+            ("more room than was granted", [room(ROOM + 1), frame(FrameKind::Front, 0, &[1; ROOM as usize + 1]), result()].concat()),
             ("room that stays empty", [room(4), frame(FrameKind::Data, 0, b"x"), frame(FrameKind::Front, 0, b"abc"), result()].concat()),
             ("more than there is room for", [room(4), frame(FrameKind::Front, 0, b"abcde"), result()].concat()),
             ("a front without room", [frame(FrameKind::Front, 0, b"a"), result()].concat()),

@@ -63,6 +63,9 @@ pub struct TrackCounts {
     pub end_ms: Option<u64>,
     /// Whether two samples may make one frame.
     pub interlaced: bool,
+    /// Frames that could not be read, and were never given to the decoder.
+    #[serde(default)]
+    pub dropped: u64,
     /// Frames that came with a hole that the decoder filled.
     #[serde(default)]
     pub patched: u64,
