@@ -30,19 +30,20 @@ use person::Person;
 use stage::Stage;
 
 /// The profiles that are made of the demo's own film.
-const OF_THE_FILM: [&str; 5] = ["speech", "poster", "h264-720p", "h264-360p", "aac-128k"];
+const OF_THE_FILM: [&str; 9] = ["speech", "poster", "storyboard", "h264-720p", "h264-480p", "h264-360p", "mp4-720p", "aac-128k", "preview"];
 
 /// Shows everything with `file`, or with a film that is made for it; then stays until Ctrl-C, or ends if it is to be shown `once`.
 pub async fn demo(options: StackOptions, file: Option<PathBuf>, once: bool) -> anyhow::Result<ExitCode> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut checks = Checks::default();
-    let stage = tokio::select! {
-        stage = Box::pin(perform(options, file, &mut checks)) => stage?,
+    let (stage, playback) = tokio::select! {
+        shown = Box::pin(perform(options, file, &mut checks)) => shown?,
         _ = interrupted.recv() => return Ok(ExitCode::from(130)),
         _ = terminated.recv() => return Ok(ExitCode::from(143)),
     };
     if !once {
+        farewell(&stage, playback).await?;
         println!("\n  All of it stays up. Ctrl-C ends it.");
         tokio::select! {
             _ = interrupted.recv() => {}
@@ -54,7 +55,7 @@ pub async fn demo(options: StackOptions, file: Option<PathBuf>, once: bool) -> a
     Ok(if checks.all_hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn perform(options: StackOptions, file: Option<PathBuf>, checks: &mut Checks) -> anyhow::Result<Stage> {
+async fn perform(options: StackOptions, file: Option<PathBuf>, checks: &mut Checks) -> anyhow::Result<(Stage, Playback)> {
     let began = Instant::now();
     heading("Servers and services");
     let (footage, stage) = tokio::try_join!(footage::get(file), Stage::set(options))?;
@@ -65,8 +66,7 @@ async fn perform(options: StackOptions, file: Option<PathBuf>, checks: &mut Chec
                 stage.tell_logs();
             }
             println!("  It took {}.", seconds(began.elapsed()));
-            farewell(&stage, playback).await?;
-            Ok(stage)
+            Ok((stage, playback))
         }
         Err(error) => {
             stage.tell_logs();
@@ -86,7 +86,7 @@ async fn acts(footage: &Footage, stage: &Stage, checks: &mut Checks) -> anyhow::
     upload::variants(&shown, checks);
     if footage.spoken.is_some() {
         let missing: Vec<&str> = OF_THE_FILM.into_iter().filter(|profile| !shown.made(profile)).collect();
-        checks.claim("the film has each of its five variants", missing.is_empty(), missing.join(", "));
+        checks.claim("the film has each of its nine variants", missing.is_empty(), missing.join(", "));
     }
     written_down(footage, &shown, stage, checks).await?;
     let playback = if shown.is_ready() { play(&person, footage, &shown, stage, checks).await? } else { Playback::default() };
@@ -140,7 +140,7 @@ async fn farewell(stage: &Stage, playback: Playback) -> anyhow::Result<()> {
     let person = Person::of_the_tenant(stage.grpc_url()).await?;
     heading("Go on yourself");
     if !playback.hls_url.is_empty() {
-        println!("  Open this in Safari, in hls.js, or with ffplay; it is valid until {}:\n", playback.expire_time);
+        println!("  Open this in Safari, in hls.js, or with ffplay; it is valid until {}\n", playback.expire_time);
         println!("  ffplay '{}'\n", playback.hls_url);
     }
     person.exports().iter().for_each(|line| println!("  {line}"));

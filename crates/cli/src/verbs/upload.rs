@@ -36,7 +36,7 @@ pub struct Upload {
     /// Whose they are; without it, the token's subject
     #[arg(long, value_name = "ULID", env = "MEDIA_OWNER")]
     owner: Option<OwnerId>,
-    /// Make only these profiles
+    /// Make this profile and the required ones, instead of all; may be given several times
     #[arg(long = "profile", value_name = "PROFILE")]
     profiles: Vec<String>,
     /// Whose turn comes first: interactive, normal, backfill

@@ -44,6 +44,14 @@ pub fn sink_of(pipeline: &gst::Pipeline, output: u8) -> Result<gst_app::AppSink,
     element(pipeline, &format!("out{output}"))?.downcast().map_err(|_| Failed::internal("an output without an appsink"))
 }
 
+/// The buffers that a sink got at once.
+pub fn buffers(sample: &gst::Sample) -> Vec<&gst::BufferRef> {
+    match sample.buffer_list() {
+        Some(list) => list.iter().collect(),
+        None => sample.buffer().into_iter().collect(),
+    }
+}
+
 /// Sends what a muxer makes.
 ///
 /// # Errors
@@ -53,10 +61,7 @@ pub fn send(pipeline: &gst::Pipeline, output: u8, context: &Context, outputs: &A
     let callbacks = gst_app::AppSinkCallbacks::builder()
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            match sample.buffer_list() {
-                Some(list) => send_list(list.iter(), &sample, output, &context, &priming_ns),
-                None => send_list(sample.buffer().into_iter(), &sample, output, &context, &priming_ns),
-            }
+            send_list(buffers(&sample), &sample, output, &context, &priming_ns)
         })
         .eos(move |_| on_end.ended(output))
         .build();
@@ -66,15 +71,15 @@ pub fn send(pipeline: &gst::Pipeline, output: u8, context: &Context, outputs: &A
 
 /// The muxer marks the init section DISCONT and HEADER, and the first buffer of a fragment HEADER, with its times. Behind that one,
 /// which holds the boxes before the samples, comes a buffer for each sample.
-fn send_list<'a>(
-    buffers: impl Iterator<Item = &'a gst::BufferRef>,
+fn send_list(
+    buffers: Vec<&gst::BufferRef>,
     sample: &gst::Sample,
     output: u8,
     context: &Context,
     priming_ns: &AtomicU64,
 ) -> Result<gst::FlowSuccess, gst::FlowError> {
     let is_init = |buffer: &gst::BufferRef| buffer.flags().contains(gst::BufferFlags::DISCONT | gst::BufferFlags::HEADER);
-    let (init, fragment): (Vec<_>, Vec<_>) = buffers.partition(|buffer| is_init(buffer));
+    let (init, fragment): (Vec<_>, Vec<_>) = buffers.into_iter().partition(|buffer| is_init(buffer));
     if !init.is_empty() {
         priming_ns.store(send_init(&init, output, context)?, Ordering::Relaxed);
     }

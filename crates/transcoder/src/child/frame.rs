@@ -3,6 +3,17 @@
 use gstreamer as gst;
 use gstreamer_video::{self as gst_video, prelude::*};
 
+use super::upright;
+
+/// The part of a pipeline's description that makes frames of this size in RGB of decoded pictures, as they are shown.
+pub fn shown_as_rgb(width: u32, height: u32) -> String {
+    format!(
+        "{} ! videoscale method=lanczos add-borders=false ! video/x-raw,width={width},height={height},pixel-aspect-ratio=1/1 \
+         ! videoconvert ! video/x-raw,format=RGB",
+        upright::CHAIN
+    )
+}
+
 /// A frame in memory of our own.
 #[derive(Debug)]
 pub struct Frame {

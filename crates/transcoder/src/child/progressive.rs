@@ -92,10 +92,7 @@ pub fn send(pipeline: &gst::Pipeline, output: u8, context: &Context, outputs: &A
                     }
                     Ok(())
                 };
-                match sample.buffer_list() {
-                    Some(list) => list.iter().try_for_each(&mut take)?,
-                    None => sample.buffer().into_iter().try_for_each(&mut take)?,
-                }
+                fragments::buffers(&sample).into_iter().try_for_each(&mut take)?;
                 Ok(gst::FlowSuccess::Ok)
             })
             .eos(move |_| {

@@ -81,10 +81,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
                     file.extend_from_slice(&map);
                     Ok(())
                 };
-                match sample.buffer_list() {
-                    Some(list) => list.iter().try_for_each(&mut take)?,
-                    None => sample.buffer().into_iter().try_for_each(&mut take)?,
-                }
+                fragments::buffers(&sample).into_iter().try_for_each(&mut take)?;
                 Ok(gst::FlowSuccess::Ok)
             })
             .eos(move |_| on_end.ended(0))

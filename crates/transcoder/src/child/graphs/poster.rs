@@ -11,10 +11,9 @@ use super::super::{
     context::{Context, Ending},
     failed::Failed,
     fragments,
-    frame::{Frame, Look},
+    frame::{self, Frame, Look},
     picture_size, pipeline,
     tracks::{self, Heads},
-    upright,
     vips::Picture,
 };
 use crate::protocol::{Counts, OutputCounts};
@@ -30,12 +29,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     let Recipe::Poster { max_width, quality } = context.only_output()?.make else { return Err(Failed::internal("a poster is a poster")) };
     let video = context.info()?.video.as_ref().ok_or_else(|| Failed::internal("a poster of a file without a picture track"))?;
     let (width, height) = picture_size::within(video.width, video.height, max_width);
-    let pipeline = pipeline::build(&format!(
-        "{} ! videoscale method=lanczos add-borders=false ! video/x-raw,width={width},height={height},pixel-aspect-ratio=1/1 \
-         ! videoconvert ! video/x-raw,format=RGB ! {}",
-        upright::CHAIN,
-        fragments::sink(0)
-    ))?;
+    let pipeline = pipeline::build(&format!("{} ! {}", frame::shown_as_rgb(width, height), fragments::sink(0)))?;
     let (ending, over) = Ending::channel();
     let best: Arc<Mutex<Option<(Frame, Look)>>> = Arc::new(Mutex::new(None));
     let (on_frame, on_end) = (best.clone(), ending.clone());

@@ -19,10 +19,9 @@ use super::super::{
     context::{Context, Ending},
     failed::Failed,
     fragments,
-    frame::Frame,
+    frame::{self, Frame},
     picture_size, pipeline, tally,
     tracks::{self, Heads, Wanted},
-    upright,
     vips::Picture,
 };
 use crate::protocol::{Counts, OutputCounts};
@@ -46,12 +45,7 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
     let duration_ms = info.duration_ms.unwrap_or(0);
     let moments = Moments::of(duration_ms, tiles);
     let (width, height) = picture_size::tile(video.width, video.height, tile_width);
-    let pipeline = pipeline::build(&format!(
-        "{} ! videoscale method=lanczos add-borders=false ! video/x-raw,width={width},height={height},pixel-aspect-ratio=1/1 \
-         ! videoconvert ! video/x-raw,format=RGB ! {}",
-        upright::CHAIN,
-        fragments::sink(0)
-    ))?;
+    let pipeline = pipeline::build(&format!("{} ! {}", frame::shown_as_rgb(width, height), fragments::sink(0)))?;
     let (ending, over) = Ending::channel();
     let shown: Arc<Mutex<Vec<Option<Vec<u8>>>>> = Arc::new(Mutex::new(vec![None; moments.count as usize]));
     let (on_frame, on_end, enough, told) = (shown.clone(), ending.clone(), ending.clone(), context.clone());
