@@ -1,6 +1,6 @@
 //! One MP4 file that plays from its start, though its index is known last and nothing here has a disk.
 //!
-//! The muxer reserves room for its index (`moov`) in front of the samples: enough for the file's duration and frame rate.
+//! The muxer reserves room for its index (`moov`) in front of the samples: enough for the file's extent ([`Extent`]).
 //! It seeks back there at the end. So what is in front of the first sample stays here in memory, the samples leave as they
 //! come, and the front leaves last.
 
@@ -12,11 +12,11 @@ use gstreamer_app as gst_app;
 use super::{context::Context, failed::Failed, fragments, outputs::Outputs, pipeline::element, priming, tracks};
 use crate::protocol::{Extent, FailureCode, ROOM_BYTES_MAX};
 
+/// Of each second and track, as the muxer counts its room; it takes up to 10,000.
 const RESERVED_BYTES: u64 = 1000;
 
 /// The end of a branch: the muxer, and its sink. What waits for its sound must not keep the others waiting.
 pub fn tail(output: u8, extent: Extent) -> String {
-    // The muxer takes so many bytes for each second and track, and no more than 10,000.
     let tracks = if extent.has_sound() { 2 } else { 1 };
     let seconds = extent.index_bytes().div_ceil(tracks * RESERVED_BYTES);
     format!(

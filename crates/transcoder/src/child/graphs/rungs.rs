@@ -156,7 +156,7 @@ impl Rung {
         }
     }
 
-    /// Keyframes stand where [`super::keyframes`] wants them, and nowhere else.
+    /// Keyframes stand where [`super::keyframes`] wants them, and nowhere else; only those of AV1 are counted in frames.
     fn encode(&self, name: &str) -> String {
         let (kbps, bits) = (self.kbps, u64::from(self.kbps) * 1000);
         // Rungs are encoded beside each other, and each thread holds frames: large rungs must not hold one for each core.
