@@ -11,7 +11,7 @@ const WIDTHS: &[&str] = &["webp-640", "webp-1280"];
 const PDF: &str = "application/pdf";
 
 /// A document of so many pages of one size in points. The first is red above and white below, with words on it.
-fn document(pages: usize, width: u32, height: u32) -> Vec<u8> {
+pub fn document(pages: usize, width: u32, height: u32) -> Vec<u8> {
     let half = height / 2;
     let size = width / 8;
     let content = format!("1 0 0 rg 0 {half} {width} {half} re f 0 0 0 rg BT /F1 {size} Tf {size} {size} Td (Words) Tj ET");

@@ -1,11 +1,16 @@
 //! Files whose headers were changed at random: a thousand in each run of the tests, `MEDIA_FUZZ=1000` of each container in a
 //! longer one. The same each time; a failure names the file by its number.
 
+use std::path::Path;
+
 use media_domain::{Kind, work::Group};
 use media_transcoder::parent::{ChildFailure, FailureKind};
 
 use super::attack;
-use crate::bench::{Bench, job};
+use crate::{
+    bench::{Bench, job},
+    pages,
+};
 
 /// Of each of the containers, unless the variable `MEDIA_FUZZ` says more.
 const MUTATIONS: usize = 70;
@@ -35,6 +40,14 @@ const STILLS: &[(&str, &str, &str)] = &[
     ("still.avif", "image/avif", "-c:v libaom-av1 -cpu-used 8 -still-picture 1"),
     ("still.tiff", "image/tiff", "-pix_fmt rgb24"),
 ];
+
+/// A gradient, a clip, a reference, a transformation and text: what the parts of a renderer read.
+const DRAWING: &str = "<svg xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink' width='160' height='120'>\
+    <defs><linearGradient id='g'><stop offset='0' stop-color='#f00'/><stop offset='1' stop-color='#00f'/></linearGradient>\
+    <clipPath id='c'><circle cx='60' cy='60' r='40'/></clipPath></defs>\
+    <rect width='160' height='120' fill='url(#g)' clip-path='url(#c)'/>\
+    <g id='leaf' transform='rotate(15 80 60) scale(.5)'><path d='M10 10C20 20 40 20 50 10S80 0 90 10Z'/></g>\
+    <use xlink:href='#leaf' x='20' y='20'/><text x='10' y='90' font-size='20'>Words</text></svg>";
 
 /// Marsaglia's xorshift64: the same file for the same number.
 struct Dice(u64);
@@ -102,32 +115,37 @@ fn fuzz(files: &[(&str, &str, &str)], source: &str, kind: Kind, group: Group, pr
     for (name, mime, args) in files {
         let bench = Bench::new();
         let whole = bench.make(name, &format!("{source} {args}"));
-        let info = bench.probe(&whole, mime, kind).unwrap();
-        let bytes = std::fs::read(&whole).unwrap();
-        let (mut made, mut blamed, mut crashed) = (0, 0, 0);
-        for number in 0..mutations() {
-            let file = bench.path(&format!("{number}-{name}"));
-            std::fs::write(&file, mutated(&bytes, number)).unwrap();
-            // The probe, and for every tenth the real thing, as if the probe had passed.
-            let ended = match number % 10 {
-                0 => attack(&bench, &file, job(&file, mime, kind, group, profiles, Some(info.clone()))),
-                _ => attack(&bench, &file, job(&file, mime, kind, Group::Probe, &[], None)),
-            };
-            match ended {
-                Ok(_) => made += 1,
-                Err(failure) if failure.kind == FailureKind::Internal => {
-                    println!("{name} number {number}: {failure}");
-                    crashed += 1;
-                }
-                Err(failure) => {
-                    assert!(is_contained(&failure), "{name} number {number}: {failure}");
-                    blamed += 1;
-                }
-            }
-            std::fs::remove_file(file).unwrap();
-        }
-        println!("SUM {name}: {made} made, {blamed} refused, {crashed} ended a child");
+        fuzz_file(&bench, &whole, mime, kind, group, profiles);
     }
+}
+
+fn fuzz_file(bench: &Bench, whole: &Path, mime: &str, kind: Kind, group: Group, profiles: &[&str]) {
+    let name = whole.file_name().unwrap().to_str().unwrap();
+    let info = bench.probe(whole, mime, kind).unwrap();
+    let bytes = std::fs::read(whole).unwrap();
+    let (mut made, mut blamed, mut crashed) = (0, 0, 0);
+    for number in 0..mutations() {
+        let file = bench.path(&format!("{number}-{name}"));
+        std::fs::write(&file, mutated(&bytes, number)).unwrap();
+        // The probe, and for every tenth the real thing, as if the probe had passed.
+        let ended = match number % 10 {
+            0 => attack(bench, &file, job(&file, mime, kind, group, profiles, Some(info.clone()))),
+            _ => attack(bench, &file, job(&file, mime, kind, Group::Probe, &[], None)),
+        };
+        match ended {
+            Ok(_) => made += 1,
+            Err(failure) if failure.kind == FailureKind::Internal => {
+                println!("{name} number {number}: {failure}");
+                crashed += 1;
+            }
+            Err(failure) => {
+                assert!(is_contained(&failure), "{name} number {number}: {failure}");
+                blamed += 1;
+            }
+        }
+        std::fs::remove_file(file).unwrap();
+    }
+    println!("SUM {name}: {made} made, {blamed} refused, {crashed} ended a child");
 }
 
 #[test]
@@ -143,4 +161,20 @@ fn sounds_with_broken_headers_end_typed() {
 #[test]
 fn pictures_with_broken_headers_end_typed() {
     fuzz(STILLS, STILL, Kind::Image, Group::Stills, &["webp-320"]);
+}
+
+#[test]
+fn drawings_with_broken_text_end_typed() {
+    let bench = Bench::new();
+    let file = bench.path("drawing.svg");
+    std::fs::write(&file, DRAWING).unwrap();
+    fuzz_file(&bench, &file, "image/svg+xml", Kind::Image, Group::Stills, &["webp-320"]);
+}
+
+#[test]
+fn documents_with_broken_objects_end_typed() {
+    let bench = Bench::new();
+    let file = bench.path("letter.pdf");
+    std::fs::write(&file, pages::document(2, 612, 792)).unwrap();
+    fuzz_file(&bench, &file, "application/pdf", Kind::Document, Group::Pages, &["webp-640"]);
 }
