@@ -9,6 +9,9 @@ use crate::limits::{MAX_ANIMATION_FRAMES, MAX_ANIMATION_PIXELS, MAX_PIXELS};
 pub struct MediaInfo {
     /// Playing time in milliseconds, by the container.
     pub duration_ms: Option<u64>,
+    /// Whether it ends before its own end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_off: Option<CutOff>,
     pub video: Option<VideoInfo>,
     /// The first sound track.
     pub audio: Option<AudioInfo>,
@@ -29,6 +32,16 @@ pub struct MediaInfo {
     /// Of a picture, once its sizes were made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<Look>,
+}
+
+/// How sure it is that a file ends before its own end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CutOff {
+    /// It says that it is longer.
+    Certain,
+    /// It lacks what should stand at its end, and some writers leave that out.
+    Likely,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -76,6 +89,9 @@ pub struct AudioInfo {
     pub sample_rate: u32,
     /// BCP 47, where the file says one.
     pub language: Option<String>,
+    /// How many frames the file promises, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! What a variant is made by, and its name.
 
-use std::fmt;
+use std::{fmt, num::NonZeroU32};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,27 @@ pub struct Profile {
     /// What becomes of a file that holds less than it promises.
     #[serde(default)]
     pub damaged: Damaged,
+    #[serde(default)]
+    pub limits: ProfileLimits,
     pub make: Recipe,
+}
+
+/// What making a variant may take, where that is not what its group usually may. Profiles of one group are made together: of time and
+/// memory, the one that may take the most counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileLimits {
+    /// From start to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_seconds: Option<NonZeroU32>,
+    /// Of all threads together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<NonZeroU32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<NonZeroU32>,
+    /// Of the variant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_mib: Option<NonZeroU32>,
 }
 
 /// What becomes of a file that holds less than it promises.

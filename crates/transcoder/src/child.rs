@@ -7,10 +7,11 @@ mod activity;
 mod bitrate;
 mod boxes;
 mod codec_string;
-mod codecs;
+pub(crate) mod codecs;
 mod colours;
 mod complaints;
 mod context;
+mod cut_off;
 mod failed;
 mod fragments;
 mod frame;
@@ -43,6 +44,7 @@ mod vips;
 mod warm;
 mod waveform;
 mod webp;
+mod xing;
 
 pub use run::main;
 

@@ -125,7 +125,7 @@ impl Transcoder {
             let (found, track) =
                 self.profiles.find_with_track(asset.kind, profile.as_str()).ok_or_else(|| UnknownProfile(profile.clone()))?;
             let generation = existing.iter().find(|variant| variant.profile == profile).map_or(0, |variant| variant.generation + 1);
-            let output = Output { profile, make: found.make.clone(), track, damaged: found.damaged };
+            let output = Output { profile, make: found.make.clone(), track, damaged: found.damaged, limits: found.limits };
             let track = TrackToBe::of(&asset, &output);
             let key = match &track {
                 Some(track) => keys::caption(lease.tenant, lease.asset, &track.language, track.id),

@@ -5,11 +5,13 @@
 //! its track; the tracks must reach the end that the container names; and frames are counted twice.
 
 use media_domain::{
+    info::CutOff,
     profile::{Damaged, Form, Recipe},
     variant::Loss,
 };
 
 use crate::{
+    child::codecs,
     parent::FailureKind,
     protocol::{ChildJob, Counts, OutputCounts, TrackCounts},
 };
@@ -20,6 +22,11 @@ const END_SLACK_MS: u64 = 500;
 const OUTPUT_SLACK_MS: u64 = 250;
 /// Frames that a good file may lose at its seams: an open group of pictures at the start, a last field.
 const FRAMES_SLACK: u64 = 4;
+
+/// A decoder's first frames are shorter, and an encoder's delay is cut.
+const SEAMS_MS: u64 = 150;
+/// The clock of a recording's samples and that of its times may differ by a thousandth.
+const CLOCKS_APART: u64 = 1000;
 
 /// Times are rounded to each rung's own units.
 const CUT_SLACK_US: u64 = 2_000;
@@ -47,6 +54,10 @@ pub enum Broken {
     FramesLost { decoded: u64, given: u64 },
     #[error("{patched} of {decoded} frames came with holes that the decoder filled")]
     FramesPatched { patched: u64, decoded: u64 },
+    #[error("the file says that it is longer")]
+    CutOff,
+    #[error("{silent_ms} ms of the sound are missing")]
+    SoundMissing { silent_ms: u64 },
 }
 
 impl Broken {
@@ -58,9 +69,12 @@ impl Broken {
             | Broken::OutputTooShort { .. }
             | Broken::IndexBehind { .. }
             | Broken::NotAligned { .. } => FailureKind::Internal,
-            Broken::EndsEarly { .. } | Broken::FramesMissing { .. } | Broken::FramesLost { .. } | Broken::FramesPatched { .. } => {
-                FailureKind::Corrupt
-            }
+            Broken::EndsEarly { .. }
+            | Broken::FramesMissing { .. }
+            | Broken::FramesLost { .. }
+            | Broken::FramesPatched { .. }
+            | Broken::CutOff
+            | Broken::SoundMissing { .. } => FailureKind::Corrupt,
         }
     }
 }
@@ -103,7 +117,8 @@ impl Counted for crate::parent::Collected {
 }
 
 /// Checks a result. The file is looked at first: an output that is short because the file is, is not our fault. Where all
-/// profiles of the job keep what there is of a damaged file, the loss is the answer.
+/// profiles of the job keep what there is of a damaged file, the loss is the answer. So it is, whatever the profiles say, of a file that
+/// only looks damaged: good files of its sort look like that, too.
 ///
 /// # Errors
 /// The first promise that is [`Broken`].
@@ -117,6 +132,8 @@ pub fn check(job: &ChildJob, counts: &Counts, collected: &[impl Counted]) -> Res
         if job.outputs.iter().any(|output| output.damaged == Damaged::Refuse) {
             return Err(broken);
         }
+        loss = Some(loss_of(job, counts));
+    } else if decodes_to_the_end && looks_damaged(job, counts) {
         loss = Some(loss_of(job, counts));
     }
     for (output, ((wanted, made), collected)) in job.outputs.iter().zip(&counts.outputs).zip(collected).enumerate() {
@@ -168,14 +185,22 @@ fn check_alignment(job: &ChildJob, collected: &[impl Counted]) -> Result<(), Bro
 }
 
 fn loss_of(job: &ChildJob, counts: &Counts) -> Loss {
-    let promised_ms = job.info.as_ref().and_then(|info| info.duration_ms).unwrap_or(0);
-    let promised_frames = job.info.as_ref().and_then(|info| info.video.as_ref()?.frames).unwrap_or(0);
-    let missing_frames = counts.video.as_ref().map_or(0, |track| {
-        let given = if track.interlaced { track.to_decoder / 2 } else { track.to_decoder };
-        let lost = given.saturating_sub(track.from_decoder).saturating_add(track.dropped).saturating_add(track.patched);
-        promised_frames.saturating_sub(track.demuxed).saturating_add(lost)
-    });
-    Loss { missing_ms: promised_ms.saturating_sub(counts.end_ms.unwrap_or(promised_ms)), missing_frames }
+    let info = job.info.as_ref();
+    let promised_ms = info.and_then(|info| info.duration_ms).filter(|_| says_its_length(&job.mime)).unwrap_or(0);
+    let missing_ms = promised_ms.saturating_sub(counts.end_ms.unwrap_or(promised_ms));
+    let missing_frames = match (&counts.video, &counts.audio) {
+        (Some(track), _) => {
+            let promised = info.and_then(|info| info.video.as_ref()?.frames).unwrap_or(0);
+            let lost = given(track).saturating_sub(track.from_decoder).saturating_add(track.dropped).saturating_add(track.patched);
+            promised.saturating_sub(track.demuxed).saturating_add(lost)
+        }
+        (None, Some(track)) => {
+            let promised = info.and_then(|info| info.audio.as_ref()?.frames).unwrap_or(0);
+            promised.max(track.to_decoder).saturating_sub(track.from_decoder)
+        }
+        (None, None) => 0,
+    };
+    Loss { missing_ms: missing_ms.max(silent_ms(&job.mime, counts)), missing_frames }
 }
 
 /// From its first sample to its last.
@@ -183,31 +208,72 @@ fn length_ms(track: &TrackCounts) -> u64 {
     track.end_ms.unwrap_or(0).saturating_sub(track.start_ms.unwrap_or(0))
 }
 
+/// Samples of a track, where each should give a frame. Of an interlaced track each field may be a sample of its own.
+fn given(track: &TrackCounts) -> u64 {
+    if track.interlaced { track.to_decoder / 2 } else { track.to_decoder }
+}
+
 fn check_file(job: &ChildJob, counts: &Counts) -> Result<(), Broken> {
     let info = job.info.as_ref();
+    if info.and_then(|info| info.cut_off) == Some(CutOff::Certain) {
+        return Err(Broken::CutOff);
+    }
     let promised_ms = info.and_then(|info| info.duration_ms).filter(|_| says_its_length(&job.mime));
     if let (Some(promised_ms), Some(got_ms)) = (promised_ms, counts.end_ms)
         && got_ms.saturating_add(END_SLACK_MS.max(promised_ms / 200)) < promised_ms
     {
         return Err(Broken::EndsEarly { got_ms, promised_ms });
     }
+    if let Some(track) = &counts.audio {
+        check_sound(track, info.and_then(|info| info.audio.as_ref()?.frames).unwrap_or(0))?;
+    }
+    // Each frame of FLAC has its number and a checksum: what is missing was there.
+    let silent_ms = silent_ms(&job.mime, counts);
+    if silent_ms > 0 && matches!(job.mime.as_str(), "audio/flac" | "audio/x-flac") {
+        return Err(Broken::SoundMissing { silent_ms });
+    }
     let Some(track) = &counts.video else { return Ok(()) };
-    let promised = info.and_then(|info| info.video.as_ref()).and_then(|video| video.frames).unwrap_or(0);
+    let promised = info.and_then(|info| info.video.as_ref()?.frames).unwrap_or(0);
     if track.demuxed.saturating_add(1) < promised {
         return Err(Broken::FramesMissing { got: track.demuxed, promised });
     }
     check_decoder(track)?;
-    // A plain stream may end anywhere in a frame.
-    let patched_at_the_end = u64::from(!says_its_length(&job.mime));
-    if track.patched > patched_at_the_end {
+    // A plain stream may begin and end anywhere in a frame.
+    if track.patched > 0 && says_its_length(&job.mime) {
         return Err(Broken::FramesPatched { patched: track.patched, decoded: track.from_decoder });
     }
     Ok(())
 }
 
+/// Frames of sound are counted as its decoder gets them: a plain stream has no others.
+fn check_sound(track: &TrackCounts, promised: u64) -> Result<(), Broken> {
+    let slack = FRAMES_SLACK.max(track.to_decoder / 200);
+    if track.to_decoder.saturating_add(slack) < promised {
+        return Err(Broken::FramesMissing { got: track.to_decoder, promised });
+    }
+    if track.from_decoder.saturating_add(slack) < track.to_decoder {
+        return Err(Broken::FramesLost { decoded: track.from_decoder, given: track.to_decoder });
+    }
+    Ok(())
+}
+
+/// Whether something may be missing, where it cannot be proved.
+fn looks_damaged(job: &ChildJob, counts: &Counts) -> bool {
+    let is_patched = counts.video.as_ref().is_some_and(|track| track.patched > 0);
+    let is_cut_off = job.info.as_ref().is_some_and(|info| info.cut_off.is_some());
+    is_patched || is_cut_off || silent_ms(&job.mime, counts) > 0
+}
+
+/// How much of the sound did not come between its begin and its end. Of an MP4 each sample is promised, and its gaps are meant.
+fn silent_ms(mime: &str, counts: &Counts) -> u64 {
+    let track = counts.audio.as_ref().filter(|track| track.from_decoder > 0 && !codecs::is_mp4(mime));
+    let (length_ms, decoded_ms) = track.map_or((0, 0), |track| (length_ms(track), track.decoded_ms));
+    let silent = length_ms.saturating_sub(decoded_ms);
+    if silent > SEAMS_MS + length_ms / CLOCKS_APART { silent } else { 0 }
+}
+
 fn check_decoder(track: &TrackCounts) -> Result<(), Broken> {
-    // Of an interlaced track each field may be a sample of its own.
-    let given = if track.interlaced { track.to_decoder / 2 } else { track.to_decoder };
+    let given = given(track);
     // Where the decoder complained, what is missing is not a matter of seams.
     let slack = if track.errors > 0 && !track.interlaced { 0 } else { FRAMES_SLACK.max(given / 200) };
     let given = given.saturating_add(track.dropped);
@@ -242,7 +308,7 @@ pub fn wav_duration_us(bytes: u64, sample_rate: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use media_domain::{Kind, MediaInfo, info::VideoInfo, work::Group};
+    use media_domain::{Kind, MediaInfo, info::VideoInfo, profile::ProfileLimits, work::Group};
 
     use super::*;
     use crate::child::lock::Layers;
@@ -278,6 +344,7 @@ mod tests {
             make: Recipe::H264 { height: 360, bitrate_kbps: 800 },
             track: 0,
             damaged: Damaged::Refuse,
+            limits: ProfileLimits::default(),
         }];
         let video =
             VideoInfo { codec: "h264".into(), width: 640, height: 360, frame_rate: (30, 1), frames: Some(180), ..VideoInfo::default() };
@@ -303,6 +370,7 @@ mod tests {
             from_decoder: frames,
             start_ms: Some(0),
             end_ms: Some(end_ms),
+            decoded_ms: 0,
             interlaced: false,
             dropped: 0,
             patched: 0,

@@ -165,7 +165,8 @@ pub(crate) mod tests {
     #[test]
     fn audio_is_in_the_language_that_the_file_says() {
         let audio = Variant { mime: "audio/mp4".into(), ..rung() };
-        let heard = AudioInfo { codec: "aac".into(), channels: 6, sample_rate: 48_000, language: Some("de".into()) };
+        let heard =
+            AudioInfo { codec: "aac".into(), channels: 6, sample_rate: 48_000, language: Some("de".into()), ..AudioInfo::default() };
         let info = MediaInfo { audio: Some(heard), ..MediaInfo::default() };
         assert_eq!(rendition(&audio, Some(&info)).unwrap().track, Track::Audio { channels: 2, language: Some("de".into()) });
         let own = Variant { language: Some("fr".into()), channels: Some(6), ..audio };

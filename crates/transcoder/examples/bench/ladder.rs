@@ -155,7 +155,13 @@ async fn our_rungs(blobs: &Blobs, file: &Path) -> Result<Vec<UploadHandle>, Fail
         let handle = blobs.create(&blob, profile.make.mime()).await?;
         let part = PartSize::expecting(profile.make.bits_per_second() / 8 * 60);
         uploads.push(Upload { handle: handle.clone(), writer: PartWriter::new(blobs.clone(), handle, part) });
-        outputs.push(Output { profile: profile.name.clone(), make: profile.make.clone(), track: 0, damaged: profile.damaged });
+        outputs.push(Output {
+            profile: profile.name.clone(),
+            make: profile.make.clone(),
+            track: 0,
+            damaged: profile.damaged,
+            limits: profile.limits,
+        });
     }
     let job = job(size, Group::Ladder, outputs, Some(info));
     run_child(&program()?, &job, &source, &mut uploads, |_| (), &CancellationToken::new()).await?;

@@ -65,7 +65,13 @@ async fn our_sizes(file: &Path, folder: &Path) -> Result<(), Failure> {
     let (mut outputs, mut writers) = (Vec::new(), Vec::new());
     for width in WIDTHS {
         let profile = profiles.find(Kind::Image, &format!("webp-{width}")).ok_or("no such profile")?;
-        outputs.push(Output { profile: profile.name.clone(), make: profile.make.clone(), track: 0, damaged: profile.damaged });
+        outputs.push(Output {
+            profile: profile.name.clone(),
+            make: profile.make.clone(),
+            track: 0,
+            damaged: profile.damaged,
+            limits: profile.limits,
+        });
         writers.push(LocalWriter(File::create(folder.join(format!("ours-{width}.webp")))?));
     }
     let info = Some(MediaInfo::default());

@@ -40,6 +40,7 @@ const PLUGINS: &[&str] = &[
     "x264",
     // pictures and sound
     "videoconvertscale",
+    "videorate",
     "videofilter",
     "deinterlace",
     "audioconvert",

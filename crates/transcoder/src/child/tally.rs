@@ -33,6 +33,8 @@ struct TrackTally {
     to_decoder: AtomicU64,
     from_decoder: AtomicU64,
     interlaced: AtomicBool,
+    /// All decoded frames' lengths together, in nanoseconds.
+    decoded: AtomicU64,
     start: Earliest,
     end: Latest,
 }
@@ -127,7 +129,8 @@ impl Tally {
                 first_shown.see(buffer.pts());
             }
             let is_leading = buffer.pts().is_some_and(|pts| first_shown.is_after(pts));
-            let hidden = buffer.flags().contains(gst::BufferFlags::DECODE_ONLY) || (codec.name == "vp8" && vp8_is_hidden(buffer));
+            let hidden = buffer.flags().intersects(gst::BufferFlags::DECODE_ONLY | gst::BufferFlags::HEADER)
+                || (codec.name == "vp8" && vp8_is_hidden(buffer));
             if started.load(Ordering::Relaxed) && !hidden && !is_leading && is_inside_segment(pad, buffer) {
                 tally.track(codec.track).to_decoder.fetch_add(1, Ordering::Relaxed);
             }
@@ -143,6 +146,7 @@ impl Tally {
             if counts.from_decoder.fetch_add(1, Ordering::Relaxed) == 0 && is_interlaced(pad) {
                 counts.interlaced.store(true, Ordering::Relaxed);
             }
+            counts.decoded.fetch_add(buffer.duration().map_or(0, gst::ClockTime::nseconds), Ordering::Relaxed);
             let span = span_of(pad, buffer);
             counts.see(span);
             tally.end.see(span.map(|(_, end)| end));
@@ -158,6 +162,7 @@ impl Tally {
             from_decoder: tally.from_decoder.load(Ordering::Relaxed),
             start_ms: tally.start.milliseconds(),
             end_ms: tally.end.milliseconds(),
+            decoded_ms: tally.decoded.load(Ordering::Relaxed) / 1_000_000,
             interlaced: tally.interlaced.load(Ordering::Relaxed),
             dropped: tally.dropped(),
             patched: if track == Track::Video { complaints::patched_frames() } else { 0 },

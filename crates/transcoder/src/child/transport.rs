@@ -24,11 +24,7 @@ const HZ: u64 = 90_000;
 /// [`Failed`] where the file cannot be read.
 pub fn opening(file: &impl ReadAt) -> Result<Vec<u8>, Failed> {
     let head = file.read_at(0, SEARCH_BYTES.min(file.size()))?;
-    let Some((lead, stride)) =
-        STRIDES.into_iter().find(|(lead, stride)| (0..4).all(|packet| head.get(lead + packet * stride) == Some(&SYNC)))
-    else {
-        return Ok(Vec::new());
-    };
+    let Some((lead, stride)) = spacing(&head) else { return Ok(Vec::new()) };
     let packets = head.chunks_exact(stride).map(|chunk| &chunk[lead..lead + PACKET_BYTES]).filter(|packet| packet[0] == SYNC);
     let mut reference = None;
     let mut first_shown: Option<u64> = None;
@@ -47,6 +43,20 @@ pub fn opening(file: &impl ReadAt) -> Result<Vec<u8>, Failed> {
     }
     let missing = (shown..clock).step_by(usize::try_from(REFERENCE_EVERY).unwrap_or(usize::MAX));
     Ok(missing.flat_map(|clock| reference_packet(pid, clock, lead, stride)).collect())
+}
+
+/// Whether the stream's end is that of a packet: it may have been cut off anywhere else. What is no transport stream ends as it does.
+///
+/// # Errors
+/// [`Failed`] where the file cannot be read.
+pub fn ends_in_a_packet(file: &impl ReadAt) -> Result<bool, Failed> {
+    let head = file.read_at(0, SEARCH_BYTES.min(file.size()))?;
+    Ok(spacing(&head).is_none_or(|(_, stride)| file.size().is_multiple_of(stride as u64)))
+}
+
+/// What stands before each packet, and how far apart they are.
+fn spacing(head: &[u8]) -> Option<(usize, usize)> {
+    STRIDES.into_iter().find(|(lead, stride)| (0..4).all(|packet| head.get(lead + packet * stride) == Some(&SYNC)))
 }
 
 /// Of a packet's adaptation field, in units of 90 kHz (2.4.3.5).

@@ -1,10 +1,13 @@
 //! The first message on the source socket: what the child is to do.
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, Read, Write},
+    num::NonZeroU32,
+};
 
 use media_domain::{
     Kind, MediaInfo, limits,
-    profile::{Damaged, ProfileName, Recipe},
+    profile::{Damaged, ProfileLimits, ProfileName, Recipe},
     work::Group,
 };
 use serde::{Deserialize, Serialize};
@@ -44,6 +47,8 @@ pub struct Output {
     pub track: u32,
     /// What becomes of a damaged file. A job keeps one only where all its outputs do.
     pub damaged: Damaged,
+    /// What making it may take, where its profile says so.
+    pub limits: ProfileLimits,
 }
 
 /// What a child may use. Time, bytes and memory are kept by the parent, the rest by the child upon itself. All such numbers are here.
@@ -89,18 +94,26 @@ impl Limits {
             _ => 300,
         };
         let output_bytes = outputs.iter().map(|output| output.bytes_max(duration_s)).sum();
+        let wall_ms = most(outputs, |limits| limits.wall_seconds, 1000, wall_s * 1000);
+        let memory_bytes = most(outputs, |limits| limits.memory_mib, MIB, memory_bytes(info));
         Self {
-            wall_ms: wall_s * 1000,
+            wall_ms,
             stall_ms: 30_000,
             output_bytes,
             source_bytes: size.saturating_mul(4).saturating_add(64 * MIB),
             // One busy core until the deadline: all rungs of a second of 4K at 30 frames took 6 s.
-            cpu_ms: wall_s * 1000,
-            memory_bytes: memory_bytes(info),
-            address_space_bytes: memory_bytes(info) + ADDRESS_SPACE_BEYOND_MEMORY,
+            cpu_ms: most(outputs, |limits| limits.cpu_seconds, 1000, wall_ms),
+            memory_bytes,
+            address_space_bytes: memory_bytes.saturating_add(ADDRESS_SPACE_BEYOND_MEMORY),
             pixels: limits::MAX_PIXELS,
         }
     }
+}
+
+/// The most that any of the outputs may take: what its profile says, or else what is usual.
+fn most(outputs: &[Output], own: impl Fn(&ProfileLimits) -> Option<NonZeroU32>, unit: u64, usual: u64) -> u64 {
+    let of = |output: &Output| own(&output.limits).map_or(usual, |own| u64::from(own.get()) * unit);
+    outputs.iter().map(of).max().unwrap_or(usual)
 }
 
 /// How many times sixty frames a film has in a second.
@@ -120,6 +133,9 @@ impl Output {
     /// What this output can grow to in bytes: twice its bitrate, as many frames a second may take, and half of that again for
     /// its peaks; and something for its boxes.
     fn bytes_max(&self, duration_s: u64) -> u64 {
+        if let Some(own) = self.limits.output_mib {
+            return u64::from(own.get()) * MIB;
+        }
         16 * MIB + duration_s * (3 * self.make.bits_per_second() / 8 + INDEX_BYTES_PER_SECOND)
     }
 }
@@ -186,6 +202,7 @@ mod tests {
             make: Recipe::H264 { height: 720, bitrate_kbps: 2800 },
             track: 0,
             damaged: Damaged::Refuse,
+            limits: ProfileLimits::default(),
         }];
         let limits = Limits::of(Group::Ladder, 1000, None, &outputs);
         ChildJob {
@@ -218,6 +235,28 @@ mod tests {
         let unknown = Limits::of(Group::Ladder, 1, None, &job().outputs);
         let long = MediaInfo { duration_ms: Some(u64::MAX), ..MediaInfo::default() };
         assert_eq!(unknown, Limits::of(Group::Ladder, 1, Some(&long), &job().outputs));
+    }
+
+    #[test]
+    fn a_profile_may_lower_and_raise_the_limits_of_its_group() {
+        let of = |limits: &[ProfileLimits]| {
+            let outputs: Vec<_> = limits.iter().map(|limits| Output { limits: *limits, ..job().outputs[0].clone() }).collect();
+            Limits::of(Group::Ladder, 1000, Some(&MediaInfo { duration_ms: Some(10_000), ..MediaInfo::default() }), &outputs)
+        };
+        let usual = of(&[ProfileLimits::default()]);
+        let few = ProfileLimits {
+            wall_seconds: NonZeroU32::new(7),
+            cpu_seconds: NonZeroU32::new(5),
+            memory_mib: NonZeroU32::new(300),
+            output_mib: NonZeroU32::new(2),
+        };
+        let lowered = of(&[few]);
+        assert_eq!((lowered.wall_ms, lowered.cpu_ms, lowered.memory_bytes, lowered.output_bytes), (7000, 5000, 300 * MIB, 2 * MIB));
+        let mixed = of(&[few, ProfileLimits::default()]);
+        assert_eq!((mixed.wall_ms, mixed.memory_bytes), (usual.wall_ms, usual.memory_bytes), "made together with one that may take more");
+        assert_eq!(mixed.output_bytes, usual.output_bytes + 2 * MIB);
+        let much = of(&[ProfileLimits { memory_mib: NonZeroU32::new(9000), ..ProfileLimits::default() }]);
+        assert_eq!((much.memory_bytes, much.wall_ms), (9000 * MIB, usual.wall_ms));
     }
 
     #[test]

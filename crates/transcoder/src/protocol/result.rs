@@ -61,6 +61,9 @@ pub struct TrackCounts {
     pub start_ms: Option<u64>,
     /// Where the last of them ends.
     pub end_ms: Option<u64>,
+    /// How long all frames that came last together.
+    #[serde(default)]
+    pub decoded_ms: u64,
     /// Whether two samples may make one frame.
     pub interlaced: bool,
     /// Frames that could not be read, and were never given to the decoder.

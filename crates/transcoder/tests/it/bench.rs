@@ -100,7 +100,13 @@ pub fn job(path: &Path, mime: &str, kind: Kind, group: Group, profiles: &[&str],
     let known = Profiles::built_in().unwrap();
     let output = |name: &&str| {
         let (profile, track) = known.find_with_track(kind, name).unwrap();
-        Output { profile: (*name).to_owned().try_into().unwrap(), make: profile.make.clone(), track, damaged: profile.damaged }
+        Output {
+            profile: (*name).to_owned().try_into().unwrap(),
+            make: profile.make.clone(),
+            track,
+            damaged: profile.damaged,
+            limits: profile.limits,
+        }
     };
     let outputs: Vec<Output> = profiles.iter().map(output).collect();
     let size = std::fs::metadata(path).unwrap().len();

@@ -183,6 +183,19 @@ fn vp9_and_av1_rungs_stand_on_the_same_keyframes_and_say_their_codec() {
     }
 }
 
+#[test]
+fn keyframes_of_vp9_and_av1_come_every_two_seconds_also_where_frames_are_not_equally_long() {
+    let bench = Bench::new();
+    // 30 frames a second, then 5: setpts stretches what comes after two seconds
+    let filter = "-vf setpts='if(lt(T,2),PTS,2/TB+(PTS-2/TB)*6)' -fps_mode vfr -enc_time_base -1";
+    let source = format!("-f lavfi -i testsrc2=size=640x360:rate=30:duration=3 {filter} -c:v libx264 -preset ultrafast");
+    let file = bench.make("vfr.mkv", &source);
+    for (group, profile) in [(Group::Vp9, "vp9-360p"), (Group::Av1, "av1-360p")] {
+        let ran = bench.run(&file, "video/x-matroska", Kind::Video, group, &[profile]).unwrap();
+        assert_eq!(keyframes_ms(&ran.files[0]), [0, 2000, 4000, 6000], "{profile}");
+    }
+}
+
 /// Runs a job whose film may be copied, and says which of its outputs are the film's own stream.
 fn copied(bench: &Bench, name: &str, source: &str, profiles: &[&str]) -> Vec<bool> {
     let file = bench.make(name, source);

@@ -118,6 +118,7 @@ fn each_kind_of_sound_comes_out_as_long_as_it_was_with_two_channels_at_one_loudn
             let made = &ran.done.outputs[index];
             assert_eq!((made.codec.as_deref(), made.channels), (Some(codec), Some(2)), "{name}");
             assert!(made.duration_ms.unwrap().abs_diff(u64::from(SECONDS) * 1000) < 100, "{name}: {:?}", made.duration_ms);
+            assert_eq!(made.details.loss, None, "{name}");
             assert_target(&ran.files[index], name);
         }
         let found = ffprobe(&ran.files[0], "stream=codec_name,profile,sample_rate");

@@ -72,6 +72,7 @@ fn tracks(bench: &Bench, path: &Path, mime: &str) -> (MediaInfo, Ran) {
                 make: first.make.clone(),
                 track,
                 damaged: first.damaged,
+                limits: first.limits,
             });
         }
     }

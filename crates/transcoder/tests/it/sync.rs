@@ -45,6 +45,7 @@ fn assert_together(bench: &Bench, name: &str, mime: &str, args: &str, least: usi
     let ran = bench
         .run(&file, mime, Kind::Video, Group::Ladder, &["h264-360p", "aac-128k"])
         .unwrap_or_else(|failure| panic!("{name}: {failure}"));
+    assert_eq!(ran.done.outputs[1].details.loss, None, "{name}");
     assert_eq!(priming(&ran.files[1]), 1024, "{name}");
     let flashes = flashes(&ran.files[0], first_time_ms(&ran.files[0]) as f64 / 1000.0);
     for (reader, sound) in [("its own edit list", channels(&ran.files[1]).remove(0)), ("ffmpeg", played(&ran.files[1]))] {

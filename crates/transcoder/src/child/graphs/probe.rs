@@ -15,13 +15,14 @@ use super::{
         codecs::{self, Codec, Track},
         colours,
         context::{Context, Ending},
+        cut_off,
         failed::Failed,
         orientation, parameter_sets, picture_size,
         pipeline::{self, make},
         sample_tables, tally,
         texts::{self, TextForm},
         tracks::{self, TrackListener},
-        upright,
+        upright, xing,
     },
     cover,
 };
@@ -48,6 +49,10 @@ pub fn run(context: &Context) -> Result<Counts, Failed> {
             video.own_stream = sample_tables::own_stream(&*context.source, track)?;
         }
     }
+    if let Some(audio) = info.audio.as_mut().filter(|_| context.job.mime == "audio/mpeg") {
+        audio.frames = xing::frames_promised(&*context.source)?;
+    }
+    info.cut_off = cut_off::cut_off(&*context.source, &context.job.mime)?;
     context.sink.hello(&info);
     Ok(Counts::default())
 }
@@ -204,6 +209,7 @@ impl Seen {
             channels,
             sample_rate,
             language: self.tag::<gst::tags::LanguageCode>().and_then(|code| language(&code)),
+            frames: None,
         })
     }
 }

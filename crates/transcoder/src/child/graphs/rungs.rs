@@ -72,6 +72,9 @@ pub fn of_video(context: &Context) -> Result<Vec<Rung>, Failed> {
     Ok(rungs)
 }
 
+/// Frames a second.
+const RATE_MAX: u32 = 240;
+
 /// Of the short side.
 const TWO_THREADS_FROM: u32 = 1080;
 
@@ -161,6 +164,7 @@ impl Rung {
         let (kbps, bits) = (self.kbps, u64::from(self.kbps) * 1000);
         // Rungs are encoded beside each other, and each thread holds frames: large rungs must not hold one for each core.
         let threads = if self.width.min(self.height) >= TWO_THREADS_FROM { 2 } else { 1 };
+        let (frames, seconds) = known_rate(self.frame_rate);
         match self.codec {
             Codec::Own | Codec::H264 => format!(
                 "x264enc name={name} speed-preset=veryfast bitrate={kbps} vbv-buf-capacity=2000 threads={threads} \
@@ -173,19 +177,24 @@ impl Rung {
                  lag-in-frames=0 auto-alt-ref=false keyframe-mode=disabled keyframe-max-dist=99999 \
                  ! vp9parse"
             ),
-            // 1.22's encoder hears no wish for a keyframe, and without this quantizer it knows no bitrate.
+            // 1.22's encoder hears no wish for a keyframe: they are counted in frames, which then have to be equally long. Without this
+            // quantizer it knows no bitrate.
             Codec::Av1 => format!(
-                "av1enc name={name} target-bitrate={kbps} end-usage=vbr usage-profile=realtime cpu-used=8 max-quantizer=63 threads=2 row-mt=true \
+                "videorate ! video/x-raw,framerate={frames}/{seconds} ! av1enc name={name} target-bitrate={kbps} end-usage=vbr usage-profile=realtime cpu-used=8 max-quantizer=63 threads=2 row-mt=true \
                  lag-in-frames=0 keyframe-max-dist={} \
                  ! av1parse",
-                keyframe_frames(self.frame_rate)
+                keyframe_frames((frames, seconds))
             ),
         }
     }
 }
 
 /// Frames from one keyframe to the next where only frames can be counted: those of two seconds.
-fn keyframe_frames((numerator, denominator): (u32, u32)) -> u32 {
-    let (numerator, denominator) = if numerator == 0 { (30, 1) } else { (numerator, denominator.max(1)) };
-    numerator.saturating_mul(2).div_ceil(denominator).max(1)
+fn keyframe_frames((frames, seconds): (u32, u32)) -> u32 {
+    frames.saturating_mul(2).div_ceil(seconds).max(1)
+}
+
+/// Frames in so many seconds; of a film that says none, or more than a screen shows, thirty in each.
+fn known_rate((frames, seconds): (u32, u32)) -> (u32, u32) {
+    if frames == 0 || seconds == 0 || frames / seconds > RATE_MAX { (30, 1) } else { (frames, seconds) }
 }
