@@ -22,7 +22,7 @@ const FAULTS_MAX: usize = 100;
 pub enum CaptionError {
     #[error("line 1: a WebVTT file begins with WEBVTT, followed by a space, a tab or the end of the line")]
     NotVtt,
-    #[error("no line holds a time as SRT has it, 00:00:01,000 --> 00:00:02,500")]
+    #[error("line 1: no line of the file holds a time as SRT has it, 00:00:01,000 --> 00:00:02,500")]
     NotSrt,
     #[error("line {line}: {fault}")]
     Syntax { line: usize, fault: Fault },

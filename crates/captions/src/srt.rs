@@ -43,6 +43,9 @@ pub fn parse_srt(bytes: &[u8]) -> Result<Parsed, CaptionError> {
         }
         latest_start_ms = latest_start_ms.max(start_ms);
         let text_end = times.get(index + 1).map_or(lines.len(), |next| cue_begin(&lines, *next, at + 1));
+        for number in lost_cues(&lines[at + 1..text_end]) {
+            parsed.fault(at + 2 + number, Fault::SrtTime);
+        }
         let text = text::read_srt(&lines[at + 1..text_end].join("\n"));
         vtt::keep(&mut parsed, at + 1, Cue::new(start_ms, end_ms, None, &text))?;
     }
@@ -59,6 +62,15 @@ pub fn write_srt(cues: &[Cue]) -> String {
         out.push_str(&format!("{separator}{}\n{start} {ARROW} {end}\n{}\n", index + 1, text::escape_srt(&cue.labelled())));
     }
     out
+}
+
+/// Lines of a text, counted from 0, that were meant to be times and are none: each stands below a number below a blank line, and begins as
+/// a time does. A player shows them as text.
+fn lost_cues(text: &[&str]) -> impl Iterator<Item = usize> {
+    let is_number = |line: &str| !line.trim().is_empty() && line.trim().bytes().all(|byte| byte.is_ascii_digit());
+    let is_like_a_time = |line: &str| vtt::digits(line.trim_start()).is_some_and(|(_, rest)| rest.starts_with(':'));
+    let is_lost = move |above: &[&str]| above[0].trim().is_empty() && is_number(above[1]) && is_like_a_time(above[2]);
+    text.windows(3).enumerate().filter(move |(_, lines)| is_lost(lines)).map(|(at, _)| at + 2)
 }
 
 /// The line with which the cue whose time is in line `at` begins: its number, if it has one. Lines before `earliest` are another's.

@@ -110,6 +110,12 @@ const SRT: &[Case] = &[
         refused: None,
     },
     Case {
+        name: "an arrow that is none",
+        file: "1\n00:00:01,000 --> 00:00:02,000\na\n\n2\n00:00:03,000 -> 00:00:04,000\nb\n",
+        cues: &[(1_000, 2_000, "a\n2\n00:00:03,000 -> 00:00:04,000\nb")],
+        refused: Some((6, Fault::SrtTime)),
+    },
+    Case {
         name: "points, no numbers, tags, and a text of digits",
         file: "00:00:01.000 --> 00:00:02.000 X1:1\n<i>a</i> & b\n42\n\n00:00:03.000 --> 00:00:04.000\nA --> B\n",
         cues: &[(1_000, 2_000, "a & b\n42"), (3_000, 4_000, "A --> B")],
@@ -138,7 +144,7 @@ fn srt_that_broke_other_parsers_is_read() {
     for case in SRT {
         check(case, parse_srt(case.file.as_bytes()).unwrap());
     }
-    assert_eq!(SRT.len(), 4);
+    assert_eq!(SRT.len(), 5);
 }
 
 #[test]
