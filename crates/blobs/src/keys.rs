@@ -12,7 +12,7 @@
 
 use std::{fmt, str::FromStr};
 
-use media_domain::{AssetId, CaptionTrackId, TenantId, profile::ProfileName};
+use media_domain::{AssetId, CaptionKind, CaptionTrackId, TenantId, profile::ProfileName};
 
 /// Where one object lies in a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,34 +29,6 @@ pub enum Object {
     Variant { profile: ProfileName, generation: u32 },
     Caption { language: LanguageTag, track: CaptionTrackId },
     CaptionCurrent { language: LanguageTag, kind: CaptionKind },
-}
-
-/// What a caption track is for: the words of `caption_tracks.kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CaptionKind {
-    Captions,
-    Subtitles,
-    Descriptions,
-}
-
-impl CaptionKind {
-    pub const ALL: [CaptionKind; 3] = [CaptionKind::Captions, CaptionKind::Subtitles, CaptionKind::Descriptions];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            CaptionKind::Captions => "captions",
-            CaptionKind::Subtitles => "subtitles",
-            CaptionKind::Descriptions => "descriptions",
-        }
-    }
-}
-
-impl FromStr for CaptionKind {
-    type Err = NotAKey;
-
-    fn from_str(text: &str) -> Result<Self, NotAKey> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(NotAKey)
-    }
 }
 
 /// The bytes that were uploaded.
@@ -133,7 +105,7 @@ impl FromStr for Key {
                 let name = file.strip_suffix(".vtt").ok_or(NotAKey)?;
                 let (language, kind) = match name.split_once('.') {
                     None => (name, CaptionKind::Captions),
-                    Some((language, kind)) => (language, kind.parse()?),
+                    Some((language, kind)) => (language, kind.parse().map_err(|_| NotAKey)?),
                 };
                 Object::CaptionCurrent { language: language.parse().map_err(|_| NotAKey)?, kind }
             }
@@ -146,7 +118,8 @@ impl FromStr for Key {
 }
 
 /// A language as BCP 47 writes it: subtags of 1 to 8 ASCII letters or digits between hyphens, the first of letters only,
-/// at most 35 characters (RFC 5646, 4.4.1). Compared and stored as it is written.
+/// at most 35 characters (RFC 5646, 4.4.1). However it was written, it is kept in one spelling (2.1.1: `zh-Hant-TW`), so that
+/// equal languages have equal keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LanguageTag(String);
 
@@ -166,8 +139,28 @@ impl FromStr for LanguageTag {
     fn from_str(text: &str) -> Result<Self, NotALanguageTag> {
         let subtags_fit = text.split('-').all(|tag| (1..=8).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric()));
         let starts_with_letters = text.split('-').next().is_some_and(|tag| tag.bytes().all(|b| b.is_ascii_alphabetic()));
-        if text.len() <= 35 && subtags_fit && starts_with_letters { Ok(Self(text.to_owned())) } else { Err(NotALanguageTag) }
+        if text.len() <= 35 && subtags_fit && starts_with_letters { Ok(Self(one_spelling(text))) } else { Err(NotALanguageTag) }
     }
+}
+
+/// Lower case, but for regions and scripts: two letters in upper case and four in title case, where they neither begin the tag nor
+/// follow a single letter or digit (RFC 5646, 2.1.1).
+fn one_spelling(tag: &str) -> String {
+    let mut after_singleton = false;
+    let mut spelled = Vec::new();
+    for (place, subtag) in tag.split('-').enumerate() {
+        let mut subtag = subtag.to_ascii_lowercase();
+        if place > 0 && !after_singleton {
+            match subtag.len() {
+                2 => subtag.make_ascii_uppercase(),
+                4 => subtag[..1].make_ascii_uppercase(),
+                _ => {}
+            }
+        }
+        after_singleton |= subtag.len() == 1;
+        spelled.push(subtag);
+    }
+    spelled.join("-")
 }
 
 impl fmt::Display for LanguageTag {
@@ -199,7 +192,7 @@ mod tests {
             Just(Object::Original),
             (profile, prop_oneof![Just(0), any::<u32>()]).prop_map(|(profile, generation)| Object::Variant { profile, generation }),
             (language(), id()).prop_map(|(language, track)| Object::Caption { language, track }),
-            (language(), prop::sample::select(&CaptionKind::ALL)).prop_map(|(language, kind)| Object::CaptionCurrent { language, kind }),
+            (language(), prop::sample::select(CaptionKind::ALL)).prop_map(|(language, kind)| Object::CaptionCurrent { language, kind }),
         ]
     }
 
@@ -288,6 +281,25 @@ mod tests {
         }
         for text in ["de", "en-US", "zh-Hant-TW", "es-419", "x-a"] {
             assert_eq!(text.parse::<LanguageTag>().unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn a_language_is_the_same_however_its_letters_are_written() {
+        for (text, spelled) in
+            [("EN-us", "en-US"), ("ZH-hANT-tw", "zh-Hant-TW"), ("DE", "de"), ("de-1996-CH-X-ABCD-EF", "de-1996-CH-x-abcd-ef")]
+        {
+            assert_eq!(text.parse::<LanguageTag>().unwrap().as_str(), spelled);
+        }
+        let folder = format!("tenants/{TENANT}/media/{ASSET}");
+        assert_eq!(format!("{folder}/captions/en-us.vtt").parse::<Key>(), Err(NotAKey), "a second spelling is no key");
+    }
+
+    proptest! {
+        #[test]
+        fn the_spelling_of_a_language_is_spelled_as_itself(tag in language()) {
+            prop_assert_eq!(tag.as_str().parse::<LanguageTag>(), Ok(tag.clone()));
+            prop_assert_eq!(tag.as_str().to_ascii_uppercase().parse::<LanguageTag>(), Ok(tag));
         }
     }
 }

@@ -46,13 +46,13 @@ use media_domain::BlobName;
 
 pub use config::S3Config;
 pub use error::{BlobError, Cause};
-pub use keys::{CaptionKind, Key, LanguageTag};
+pub use keys::{Key, LanguageTag};
 pub use multipart::{Completed, Part, UploadHandle};
 pub use part_plan::{PartPlan, PartSize};
 pub use part_writer::{PartWriter, SentUpload};
 pub use ranges::ObjectStream;
 pub use signing::{PresignGet, SignedUrl, content_disposition};
-pub use store::Head;
+pub use store::{Head, MAX_SMALL_BYTES};
 
 /// How long a transfer in the middle of hours of work waits for a store that is away, beyond the tries of each request: about a
 /// minute.

@@ -5,6 +5,7 @@
 
 pub mod asset;
 pub mod blob;
+pub mod caption;
 pub mod command;
 pub mod event;
 pub mod ids;
@@ -21,6 +22,7 @@ pub mod work;
 
 pub use asset::{Kind, Source, Status};
 pub use blob::BlobName;
+pub use caption::{CaptionKind, CaptionSource};
 pub use ids::{AiArtifactId, AssetId, CaptionTrackId, EventId, JobId, OwnerId, TenantId, TranscriptId, UploadId, VariantId, WorkId};
 pub use info::MediaInfo;
 pub use profile::Profile;
