@@ -4,6 +4,7 @@
 
 pub mod bucket;
 pub mod caller;
+pub mod captioning;
 pub mod children;
 pub mod consumer;
 pub mod samples;

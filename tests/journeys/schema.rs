@@ -7,6 +7,7 @@ mod asked_for;
 mod catalogue;
 mod functions;
 mod migrations;
+mod provenance;
 mod references;
 mod roles;
 mod seed;

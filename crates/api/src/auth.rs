@@ -40,6 +40,11 @@ impl Caller {
         self.tenant
     }
 
+    /// Who calls: a service or a person, as the token names it.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
     /// Takes a request apart into who asks, and what.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! Rows to protobuf.
 
 use media_domain::{
-    Kind, Source, Status,
+    CaptionKind, CaptionSource, CaptionTrackId, Kind, Source, Status,
     asset::{Priority, RetentionClass},
+    caption::TrackState,
     reason::Verdict,
     work::WorkState,
 };
@@ -27,6 +28,8 @@ macro_rules! words {
 
 words!(kind, read_kind: Kind <-> AssetKind { Image, Audio, Video, Document, Subtitle, AiImage, AiAudio });
 words!(source, read_source: Source <-> AssetSource { Upload, AiGenerated, Imported });
+words!(caption_kind, read_caption_kind: CaptionKind <-> CaptionKind { Captions, Subtitles, Descriptions });
+words!(caption_source, read_caption_source: CaptionSource <-> CaptionSource { Ai, Human, Imported });
 words!(status, read_status: Status <-> AssetStatus { Uploading, Scanning, Transcoding, Ready, Failed, Quarantined });
 
 /// `None` for unspecified.
@@ -138,28 +141,27 @@ pub fn job(job: &Job) -> v1::Job {
 }
 
 pub fn caption_track(track: &CaptionTrack) -> v1::CaptionTrack {
-    let source = match track.source.as_str() {
-        "ai" => v1::CaptionSource::Ai,
-        "human" => v1::CaptionSource::Human,
-        "imported" => v1::CaptionSource::Imported,
-        _ => v1::CaptionSource::Unspecified,
+    let status = match track.state() {
+        TrackState::Waiting => v1::CaptionStatus::Waiting,
+        TrackState::Approved => v1::CaptionStatus::Approved,
+        TrackState::Rejected => v1::CaptionStatus::Rejected,
+        TrackState::Superseded => v1::CaptionStatus::Superseded,
     };
+    let version = |id: Option<CaptionTrackId>| id.map(|id| id.to_string()).unwrap_or_default();
     v1::CaptionTrack {
         id: track.id.to_string(),
         language: track.language.clone(),
-        kind: caption_kind(&track.kind).into(),
-        source: source.into(),
+        kind: caption_kind(track.kind).into(),
+        source: caption_source(track.source).into(),
         approved: track.approved,
         create_time: time_of_id(track.id.as_uuid()),
-    }
-}
-
-pub fn caption_kind(word: &str) -> v1::CaptionKind {
-    match word {
-        "captions" => v1::CaptionKind::Captions,
-        "subtitles" => v1::CaptionKind::Subtitles,
-        "descriptions" => v1::CaptionKind::Descriptions,
-        _ => v1::CaptionKind::Unspecified,
+        status: status.into(),
+        version: i32::try_from(track.version).unwrap_or(i32::MAX),
+        based_on: version(track.based_on),
+        superseded_by: version(track.superseded_by),
+        reviewed_by: track.reviewed_by.map(|id| id.to_string()).unwrap_or_default(),
+        review_time: track.reviewed_at.map(timestamp),
+        asset_id: track.asset.to_string(),
     }
 }
 
@@ -204,6 +206,8 @@ mod tests {
     fn every_word_reads_back() {
         assert!(Kind::ALL.iter().all(|word| read_kind(kind(*word)) == Some(*word)));
         assert!(Status::ALL.iter().all(|word| read_status(status(*word)) == Some(*word)));
+        assert!(CaptionKind::ALL.iter().all(|word| read_caption_kind(caption_kind(*word)) == Some(*word)));
+        assert!(CaptionSource::ALL.iter().all(|word| read_caption_source(caption_source(*word)) == Some(*word)));
         assert!(Source::ALL.iter().all(|word| read_source(source(*word)) == Some(*word)));
     }
 }

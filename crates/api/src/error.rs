@@ -30,6 +30,16 @@ pub enum ApiError {
     AssetNotFound,
     #[error("the asset has no such variant")]
     VariantNotFound,
+    #[error("the asset has no such caption track")]
+    CaptionTrackNotFound,
+    #[error("the asset has no such transcript")]
+    TranscriptNotFound,
+    /// Mend the file. The line is counted from 1; what is said of it never repeats the file's text.
+    #[error("{field}: {said}")]
+    CaptionSyntax { field: &'static str, line: usize, said: String },
+    /// Come back later: an asset is heard for one language at a time.
+    #[error("the asset is being heard for another language")]
+    CaptionsBusy,
     /// Come back when it is ready, if it will ever be.
     #[error("the asset is {0}")]
     NotReady(Status),
@@ -69,6 +79,7 @@ impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Missing { what: "asset" } => ApiError::AssetNotFound,
+            StorageError::Missing { what: "caption track" } => ApiError::CaptionTrackNotFound,
             other => ApiError::Storage(other),
         }
     }

@@ -1,8 +1,12 @@
 //! The gRPC services, a file per service. Handlers get a checked [`Caller`] and nothing else that names a tenant.
 
 mod assets;
+mod caption_text;
+mod captions;
+mod id_pages;
 mod new_upload;
 mod playback;
+mod transcripts;
 mod upload_parts;
 mod uploads;
 mod watch;
@@ -18,7 +22,8 @@ use media_storage::{Database, TenantTx, assets::Asset};
 use tonic::service::Routes;
 use url::Url;
 use v1::{
-    asset_service_server::AssetServiceServer, playback_service_server::PlaybackServiceServer, upload_service_server::UploadServiceServer,
+    asset_service_server::AssetServiceServer, caption_service_server::CaptionServiceServer, playback_service_server::PlaybackServiceServer,
+    transcript_service_server::TranscriptServiceServer, upload_service_server::UploadServiceServer,
 };
 
 use crate::{
@@ -71,13 +76,30 @@ pub fn routes(api: Arc<Api>, keys: Arc<JwtKeys>, health: Routes) -> Result<Route
         .add_service(reflection().build_v1alpha()?)
         .add_service(UploadServiceServer::new(uploads::Uploads(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(AssetServiceServer::new(assets::Assets(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
-        .add_service(PlaybackServiceServer::new(playback::Playback(api)).max_decoding_message_size(MAX_REQUEST_BYTES));
+        .add_service(PlaybackServiceServer::new(playback::Playback(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(
+            CaptionServiceServer::new(captions::Captions(Arc::clone(&api))).max_decoding_message_size(caption_text::MAX_REQUEST_BYTES),
+        )
+        .add_service(TranscriptServiceServer::new(transcripts::Transcripts(api)).max_decoding_message_size(MAX_REQUEST_BYTES));
     Ok(Routes::from(services.into_axum_router().layer(axum::middleware::from_fn_with_state(keys, auth::admit))))
 }
 
 /// The id that a request names.
 fn asset_id(text: &str) -> Result<AssetId, ApiError> {
     text.parse().map_err(|error: media_domain::ids::NotAnId| Violations::of("asset_id", format!("is {error}")))
+}
+
+/// Rows on a page, where the caller does not say how many.
+const DEFAULT_PAGE_SIZE: u32 = 50;
+/// The most rows on a page; who asks for more gets these (AIP-158).
+const MAX_PAGE_SIZE: u32 = 200;
+
+fn page_size(given: i32) -> Result<u32, ApiError> {
+    match u32::try_from(given) {
+        Ok(0) => Ok(DEFAULT_PAGE_SIZE),
+        Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
+        Err(_) => Err(Violations::of("page_size", "is negative")),
+    }
 }
 
 /// An asset that is there for callers: not deleted, and of the transaction's tenant. All else never was.

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use media_blobs::BlobError;
-use media_domain::Status as AssetStatus;
+use media_domain::{Status as AssetStatus, caption::NotReviewable};
 use media_storage::StorageError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
@@ -53,9 +53,15 @@ impl From<ApiError> for Status {
             DOMAIN,
             shown.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<HashMap<_, _>>(),
         );
-        if let ApiError::Invalid(violations) = &error {
-            details
-                .set_bad_request(violations.0.iter().map(|it| FieldViolation::new(it.field, it.description.clone())).collect::<Vec<_>>());
+        match &error {
+            ApiError::Invalid(violations) => {
+                let fields = violations.0.iter().map(|it| FieldViolation::new(it.field, it.description.clone()));
+                details.set_bad_request(fields.collect::<Vec<_>>());
+            }
+            ApiError::CaptionSyntax { field, said, .. } => {
+                details.set_bad_request(vec![FieldViolation::new(*field, said.clone())]);
+            }
+            _ => {}
         }
         if let Some(after) = shown.retry {
             details.set_retry_info(Some(after));
@@ -91,6 +97,12 @@ fn show(error: &ApiError) -> Shown {
         ApiError::PageTokenInvalid => Shown::new(Code::InvalidArgument, "PAGE_TOKEN_INVALID"),
         ApiError::AssetNotFound => Shown::new(Code::NotFound, "ASSET_NOT_FOUND"),
         ApiError::VariantNotFound => Shown::new(Code::NotFound, "VARIANT_NOT_FOUND"),
+        ApiError::CaptionTrackNotFound => Shown::new(Code::NotFound, "CAPTION_TRACK_NOT_FOUND"),
+        ApiError::TranscriptNotFound => Shown::new(Code::NotFound, "TRANSCRIPT_NOT_FOUND"),
+        ApiError::CaptionSyntax { field, line, .. } => {
+            Shown::new(Code::InvalidArgument, "CAPTION_SYNTAX").with("line", line).with("field", field)
+        }
+        ApiError::CaptionsBusy => Shown::new(Code::Aborted, "CONTENTION").retry(LATER),
         ApiError::NotReady(status) => {
             let shown = Shown::new(Code::FailedPrecondition, "ASSET_NOT_READY").with("status", status);
             if status.is_final() || *status == AssetStatus::Uploading { shown } else { shown.retry(LATER) }
@@ -111,6 +123,13 @@ fn show(error: &ApiError) -> Shown {
             StorageError::Contention(_) | StorageError::Changed { .. } => Shown::new(Code::Aborted, "CONTENTION").retry(SOON),
             StorageError::IllegalTransition(moved) => {
                 Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("from", moved.from).with("to", moved.to)
+            }
+            StorageError::NotReviewable(why) => {
+                let why = match why {
+                    NotReviewable::Superseded => "superseded",
+                    NotReviewable::HumanIsShown => "human_is_shown",
+                };
+                Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("caption_track", why)
             }
             StorageError::LeaseLost | StorageError::Missing { .. } | StorageError::BadRow { .. } | StorageError::Refused(_) => {
                 Shown::new(Code::Internal, "INTERNAL")
@@ -177,6 +196,10 @@ mod tests {
             (ApiError::ScanPartial, Code::FailedPrecondition, "SCAN_PARTIAL"),
             (ApiError::SizeMismatch("part 1 has 2 of 3 bytes".into()), Code::FailedPrecondition, "UPLOAD_SIZE_MISMATCH"),
             (ApiError::EtagMismatch, Code::Aborted, "ETAG_MISMATCH"),
+            (StorageError::Missing { what: "caption track" }.into(), Code::NotFound, "CAPTION_TRACK_NOT_FOUND"),
+            (ApiError::TranscriptNotFound, Code::NotFound, "TRANSCRIPT_NOT_FOUND"),
+            (ApiError::CaptionsBusy, Code::Aborted, "CONTENTION"),
+            (StorageError::from(NotReviewable::HumanIsShown).into(), Code::FailedPrecondition, "ILLEGAL_TRANSITION"),
             (ApiError::PageTokenInvalid, Code::InvalidArgument, "PAGE_TOKEN_INVALID"),
             (ApiError::Blobs(BlobError::Transient("away".into())), Code::Unavailable, "UNAVAILABLE"),
             (ApiError::Blobs(BlobError::Denied("no".into())), Code::Internal, "INTERNAL"),
@@ -196,6 +219,14 @@ mod tests {
         let fields: Vec<_> = details.bad_request().unwrap().field_violations.iter().map(|it| it.field.as_str()).collect();
         assert_eq!((code, details.error_info().unwrap().reason.as_str()), (Code::InvalidArgument, "SIZE_EXCEEDS_LIMIT"));
         assert_eq!(fields, ["filename", "size_bytes"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_by_its_line_and_field() {
+        let (code, details) = details(ApiError::CaptionSyntax { field: "content", line: 7, said: "line 7: a cue must end".into() });
+        let info = details.error_info().unwrap();
+        assert_eq!((code, info.reason.as_str(), info.metadata["line"].as_str()), (Code::InvalidArgument, "CAPTION_SYNTAX", "7"));
+        assert_eq!(details.bad_request().unwrap().field_violations[0].field, "content");
     }
 
     #[test]

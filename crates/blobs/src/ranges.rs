@@ -89,6 +89,22 @@ impl Blobs {
         Ok(all.freeze())
     }
 
+    /// Reads a small object whole, into memory.
+    ///
+    /// # Errors
+    /// As [`Blobs::open`], and [`BlobError::Limit`] if it has more than `bytes_max`.
+    pub async fn read_whole(&self, blob: &BlobName, bytes_max: u64) -> Result<Bytes, BlobError> {
+        let mut object = self.open(blob, .., None).await?;
+        if object.length() > bytes_max {
+            return Err(Cause::TooManyBytes { bytes: object.length(), limit: bytes_max }.limit());
+        }
+        let mut all = BytesMut::with_capacity(usize::try_from(object.length()).unwrap_or_default());
+        while let Some(bytes) = object.next().await? {
+            all.extend_from_slice(&bytes);
+        }
+        Ok(all.freeze())
+    }
+
     async fn get(&self, blob: &BlobName, start: u64, end: Option<u64>, if_match: Option<&str>) -> Result<Opened, BlobError> {
         let range = match (start, end) {
             (0, None) => None,

@@ -1,17 +1,19 @@
-//! The job: from the `speech` variant to a transcript and a caption track.
+//! The job: from the `speech` variant to a transcript and a caption track, or from what was made before by the same recipe.
 //!
-//! A stranger's file is never opened here: the `speech` variant was made by our own child.
+//! A stranger's file is never opened here: the `speech` variant was made by our own child. The queue's other work, the copies of
+//! approved tracks, is in [`crate::copies`].
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use media_blobs::{BlobError, Blobs, LanguageTag, UploadHandle, keys};
-use media_captions::{Reading, write_vtt};
+use media_captions::{BYTES_MAX, Reading, write_vtt};
 use media_domain::{
-    AiArtifactId, BlobName, CaptionTrackId, Reason, TranscriptId,
+    AiArtifactId, BlobName, CaptionKind, CaptionSource, CaptionTrackId, Reason, TranscriptId,
     event::{AiArtifactRecorded, CaptionCreated, Event, TranscriptCreated},
     profile::ProfileName,
     provenance::Provenance,
-    work::Queue,
+    work::{Group, Queue},
 };
 use media_runtime::trace_context;
 use media_storage::{
@@ -19,7 +21,8 @@ use media_storage::{
     ai_artifacts::NewAiArtifact,
     caption_tracks::{CaptionOrigin, NewCaptionTrack},
     output_uploads::OutputUpload,
-    transcripts::NewTranscript,
+    transcripts::{NewTranscript, Recipe, StoredResult},
+    variants::Variant,
     work::Lease,
 };
 use media_worker::{JobError, Progress, Work};
@@ -44,77 +47,159 @@ pub struct Captioner {
     pub speech: ProfileName,
 }
 
-/// What was heard, and where its captions lie.
+/// What an attempt came to.
+pub enum Done {
+    Heard(Box<Heard>),
+    /// The copies at the asked-for keys were those of the approved tracks when they were last looked at.
+    Copied,
+}
+
+/// What was heard, and where its captions lie. What was stored before is not stored again.
+#[derive(Default)]
 pub struct Heard {
-    transcript: NewTranscript,
+    transcript: Option<NewTranscript>,
     /// None where nobody spoke.
     track: Option<NewCaptionTrack>,
-    artifact: NewAiArtifact,
+    artifact: Option<NewAiArtifact>,
 }
 
 impl Work for Captioner {
     const QUEUE: Queue = Queue::Caption;
-    type Outcome = Heard;
+    type Outcome = Done;
 
-    async fn run(&self, lease: &Lease, progress: &Progress, stop: &CancellationToken) -> Result<Heard, JobError> {
+    async fn run(&self, lease: &Lease, progress: &Progress, stop: &CancellationToken) -> Result<Done, JobError> {
+        if lease.group == Group::CaptionCopies {
+            self.copy_approved(lease, stop).await?;
+            return Ok(Done::Copied);
+        }
         self.clear_earlier_attempts(lease).await?;
-        let variant = self.speech_variant(lease).await?;
-        let heard = self.listen(&variant.blob, variant.size_bytes, progress, stop).await?;
-        let provenance = self.provenance();
-        let language = heard.language.clone();
-        let track = if heard.segments.is_empty() { None } else { Some(self.store_track(lease, &heard, provenance.clone()).await?) };
+        let (variant, before) = self.read(lease).await?;
+        if let Some(heard) = self.use_again(lease, before).await? {
+            return Ok(Done::Heard(Box::new(heard)));
+        }
+        self.hear(lease, &variant, progress, stop).await.map(|heard| Done::Heard(Box::new(heard)))
+    }
+
+    async fn commit(&self, tx: &mut TenantTx, lease: &Lease, done: &Done) -> Result<(), StorageError> {
+        match done {
+            Done::Heard(heard) => commit_heard(tx, lease, heard).await,
+            Done::Copied => self.commit_copies(tx, lease).await,
+        }
+    }
+}
+
+async fn commit_heard(tx: &mut TenantTx, lease: &Lease, heard: &Heard) -> Result<(), StorageError> {
+    let asset_id = lease.asset;
+    if let Some(transcript) = &heard.transcript {
+        tx.transcripts().insert(transcript).await?;
+        let told = TranscriptCreated { asset_id, transcript_id: transcript.id, language: transcript.language.clone() };
+        tx.outbox().event(&Event::TranscriptCreated(told)).await?;
+    }
+    if let Some(track) = &heard.track {
+        tx.caption_tracks().insert(track).await?;
+        tx.caption_tracks().supersede_unreviewed(track).await?;
+        tx.output_uploads().forget(lease.work).await?;
+        let (language, source) = (track.language.clone(), CaptionSource::Ai.to_string());
+        let told = CaptionCreated { asset_id, caption_track_id: track.id, language, source };
+        tx.outbox().event(&Event::CaptionCreated(told)).await?;
+    }
+    tx.transcode_jobs().succeed(lease.work, &ProfileName::captions()).await?;
+    if let Some(artifact) = &heard.artifact {
+        tx.ai_artifacts().insert(artifact).await?;
+        let told = AiArtifactRecorded { asset_id, ai_artifact_id: artifact.id, kind: artifact.kind.to_owned() };
+        tx.outbox().event(&Event::AiArtifactRecorded(told)).await?;
+    }
+    Ok(())
+}
+
+impl Captioner {
+    /// What is to be heard, and what was made before of the same bytes by this engine and model in the same language.
+    async fn read(&self, lease: &Lease) -> Result<(Variant, Option<StoredResult>), JobError> {
+        let mut tx = self.database.in_tenant(lease.tenant, "captioner.read").await?;
+        let variant = tx.variants().lookup(lease.asset, &self.speech).await?.ok_or(StorageError::Missing { what: "speech variant" })?;
+        let asset = tx.assets().lookup(lease.asset).await?.ok_or(StorageError::Missing { what: "asset" })?;
+        let Some(sha256) = &asset.sha256 else { return Ok((variant, None)) };
+        let info = self.listener.recognizer().info();
+        let recipe = Recipe { sha256, engine: &self.engine(), model_sha256: &info.model_sha256, language: lease.language.as_deref() };
+        let before = tx.transcripts().stored_result(lease.asset, &recipe).await?;
+        Ok((variant, before))
+    }
+
+    /// Makes rows of a stored result, without listening. `None` where there is none, or its text is gone.
+    async fn use_again(&self, lease: &Lease, before: Option<StoredResult>) -> Result<Option<Heard>, JobError> {
+        let Some(StoredResult { transcript, provenance, track }) = before else { return Ok(None) };
+        let is_own = transcript.asset == lease.asset;
+        if is_own && track.as_ref().is_none_or(|track| track.stands) {
+            return Ok(Some(Heard::default()));
+        }
+        let language = lease.language.clone().unwrap_or(transcript.language);
+        let id = if is_own { transcript.id } else { TranscriptId::generate() };
+        let track = match track {
+            None => None,
+            Some(track) => {
+                let text = match self.blobs.read_whole(&track.blob, BYTES_MAX as u64).await {
+                    Ok(text) => text,
+                    Err(BlobError::NotFound) => return Ok(None),
+                    Err(error) => return Err(store(error)),
+                };
+                let origin = CaptionOrigin::Ai { provenance: provenance.clone(), transcript: id };
+                Some(self.store_track(lease, &language, text, origin).await?)
+            }
+        };
+        tracing::info!("a stored result of the same recipe is used again");
+        metrics::counter!("media_captions_used_again_total").increment(1);
+        let segments = transcript.segments;
+        let new = NewTranscript { id, asset: lease.asset, language, asked_language: lease.language.clone(), segments, provenance };
+        Ok(Some(Heard { transcript: (!is_own).then_some(new), track, artifact: None }))
+    }
+
+    /// Listens, and stores the captions.
+    async fn hear(&self, lease: &Lease, variant: &Variant, progress: &Progress, stop: &CancellationToken) -> Result<Heard, JobError> {
+        let heard = self.listen(lease, &variant.blob, variant.size_bytes, progress, stop).await?;
+        let (provenance, id) = (self.provenance(), TranscriptId::generate());
+        let language = lease.language.clone().unwrap_or_else(|| heard.language.clone());
+        let track = if heard.segments.is_empty() {
+            None
+        } else {
+            let text = write_vtt(&heard.cues(&Reading::default()));
+            let origin = CaptionOrigin::Ai { provenance: provenance.clone(), transcript: id };
+            Some(self.store_track(lease, &language, text.into(), origin).await?)
+        };
         Ok(Heard {
-            transcript: NewTranscript {
-                id: TranscriptId::generate(),
+            transcript: Some(NewTranscript {
+                id,
                 asset: lease.asset,
                 language,
+                asked_language: lease.language.clone(),
                 segments: heard.segments.into_iter().map(stored).collect(),
                 provenance: provenance.clone(),
-            },
+            }),
             track,
-            artifact: NewAiArtifact {
+            artifact: Some(NewAiArtifact {
                 id: AiArtifactId::generate(),
                 kind: ARTIFACT_KIND,
                 source: lease.asset,
                 cost_micro_usd: 0,
                 provenance,
-            },
+            }),
         })
     }
 
-    async fn commit(&self, tx: &mut TenantTx, lease: &Lease, heard: &Heard) -> Result<(), StorageError> {
-        let asset_id = lease.asset;
-        tx.transcripts().insert(&heard.transcript).await?;
-        let told = TranscriptCreated { asset_id, transcript_id: heard.transcript.id, language: heard.transcript.language.clone() };
-        tx.outbox().event(&Event::TranscriptCreated(told)).await?;
-        if let Some(track) = &heard.track {
-            tx.caption_tracks().insert(track).await?;
-            tx.output_uploads().forget(lease.work).await?;
-            let told = CaptionCreated { asset_id, caption_track_id: track.id, language: track.language.clone(), source: "ai".to_owned() };
-            tx.outbox().event(&Event::CaptionCreated(told)).await?;
-        }
-        tx.transcode_jobs().succeed(lease.work, &ProfileName::captions()).await?;
-        tx.ai_artifacts().insert(&heard.artifact).await?;
-        let told = AiArtifactRecorded { asset_id, ai_artifact_id: heard.artifact.id, kind: heard.artifact.kind.to_owned() };
-        tx.outbox().event(&Event::AiArtifactRecorded(told)).await
-    }
-}
-
-impl Captioner {
-    async fn speech_variant(&self, lease: &Lease) -> Result<media_storage::variants::Variant, JobError> {
-        let mut tx = self.database.in_tenant(lease.tenant, "captioner.read").await?;
-        let variant = tx.variants().lookup(lease.asset, &self.speech).await?;
-        Ok(variant.ok_or(StorageError::Missing { what: "speech variant" })?)
-    }
-
-    async fn listen(&self, blob: &BlobName, bytes: u64, progress: &Progress, stop: &CancellationToken) -> Result<Transcript, JobError> {
+    async fn listen(
+        &self,
+        lease: &Lease,
+        blob: &BlobName,
+        bytes: u64,
+        progress: &Progress,
+        stop: &CancellationToken,
+    ) -> Result<Transcript, JobError> {
         // The listener reports from its own thread, and this job's progress lives no longer than the job.
         let (reporter, mut reports) = tokio::sync::watch::channel(0u8);
         let report = Arc::new(move |part: f32| {
             reporter.send_replace((part * 100.0) as u8);
         });
         let read = |range: std::ops::Range<u64>| async move { self.blobs.read(blob, range.start, range.end - range.start, None).await };
-        let listening = self.listener.transcribe(bytes, read, None, stop, report);
+        let listening = self.listener.transcribe(bytes, read, lease.language.clone(), stop, report);
         let watching = async {
             while reports.changed().await.is_ok() {
                 progress.at(*reports.borrow_and_update());
@@ -147,27 +232,26 @@ impl Captioner {
 
     /// Puts the captions where no version has been before. The upload id is written down first, so that a later attempt can clear
     /// them away if this one does not come to its commit.
-    async fn store_track(&self, lease: &Lease, heard: &Transcript, provenance: Provenance) -> Result<NewCaptionTrack, JobError> {
+    async fn store_track(&self, lease: &Lease, language: &str, text: Bytes, origin: CaptionOrigin) -> Result<NewCaptionTrack, JobError> {
         let id = CaptionTrackId::generate();
-        let language: LanguageTag = heard.language.parse().map_err(internal)?;
+        let language: LanguageTag = language.parse().map_err(internal)?;
         let blob = self.blobs.in_bucket(&keys::caption(lease.tenant, lease.asset, &language, id));
-        let text = write_vtt(&heard.cues(&Reading::default()));
         let size_bytes = text.len() as u64;
         let upload = self.blobs.create(&blob, VTT).await.map_err(store)?;
         let mut tx = self.database.in_tenant(lease.tenant, "captioner.open_upload").await?;
         let written = OutputUpload { blob: blob.clone(), s3_upload_id: upload.upload_id.clone() };
         tx.output_uploads().insert(lease, &self.speech, &written).await?;
         tx.commit().await?;
-        let part = self.blobs.upload_part(&upload, 1, text.into()).await.map_err(store)?;
+        let part = self.blobs.upload_part(&upload, 1, text).await.map_err(store)?;
         self.blobs.complete(&upload, &[part]).await.map_err(store)?;
-        Ok(NewCaptionTrack {
-            id,
-            asset: lease.asset,
-            language: heard.language.clone(),
-            blob,
-            size_bytes,
-            origin: CaptionOrigin::Ai(provenance),
-        })
+        let kind = CaptionKind::Captions;
+        Ok(NewCaptionTrack { id, asset: lease.asset, language: language.to_string(), kind, blob, size_bytes, origin })
+    }
+
+    /// The engine with its version, as provenance names it.
+    fn engine(&self) -> String {
+        let info = self.listener.recognizer().info();
+        format!("{} {}", info.engine, info.engine_version)
     }
 
     fn provenance(&self) -> Provenance {
@@ -180,7 +264,7 @@ impl Captioner {
             prompt_id: None,
             prompt_version: None,
             decision_id: None,
-            engine: Some(format!("{} {}", info.engine, info.engine_version)),
+            engine: Some(self.engine()),
             model_sha256: Some(info.model_sha256.clone()),
         }
     }
@@ -208,7 +292,7 @@ fn refusal(error: ListenError<BlobError>) -> JobError {
     }
 }
 
-fn store(error: BlobError) -> JobError {
+pub(crate) fn store(error: BlobError) -> JobError {
     match error {
         // Another attempt aborted our upload: it holds the lease.
         BlobError::UploadGone => JobError::LeaseLost,
@@ -218,6 +302,6 @@ fn store(error: BlobError) -> JobError {
     }
 }
 
-fn internal(error: impl std::error::Error + Send + Sync + 'static) -> JobError {
+pub(crate) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> JobError {
     JobError::Failed { reason: Reason::Internal, source: Box::new(error) }
 }

@@ -2,6 +2,7 @@
 
 mod caption;
 mod config;
+mod copies;
 mod pcm;
 #[cfg(test)]
 mod real_model_tests;

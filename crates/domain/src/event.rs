@@ -6,8 +6,8 @@
 use serde::Serialize;
 
 use crate::{
-    AiArtifactId, AssetId, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TranscriptId, VariantId, profile::ProfileName,
-    reason::Verdict,
+    AiArtifactId, AssetId, CaptionKind, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TranscriptId, VariantId,
+    profile::ProfileName, reason::Verdict,
 };
 
 /// A fact about one aggregate. Every type here has an asset for its aggregate.
@@ -24,6 +24,9 @@ pub enum Event {
     VariantCreated(VariantCreated),
     VariantFailed(VariantFailed),
     CaptionCreated(CaptionCreated),
+    CaptionApproved(CaptionReviewed),
+    CaptionRejected(CaptionReviewed),
+    CaptionDeleted(CaptionDeleted),
     TranscriptCreated(TranscriptCreated),
     AiArtifactRecorded(AiArtifactRecorded),
 }
@@ -123,6 +126,26 @@ pub struct CaptionCreated {
     pub source: String,
 }
 
+/// Of an approval and of a rejection.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CaptionReviewed {
+    pub asset_id: AssetId,
+    pub caption_track_id: CaptionTrackId,
+    pub language: String,
+    pub kind: CaptionKind,
+    pub reviewed_by: OwnerId,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CaptionDeleted {
+    pub asset_id: AssetId,
+    pub caption_track_id: CaptionTrackId,
+    pub language: String,
+    pub kind: CaptionKind,
+}
+
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TranscriptCreated {
@@ -153,6 +176,9 @@ impl Event {
             Event::VariantCreated(_) => "media.variant.created.v1",
             Event::VariantFailed(_) => "media.variant.failed.v1",
             Event::CaptionCreated(_) => "media.caption.created.v1",
+            Event::CaptionApproved(_) => "media.caption.approved.v1",
+            Event::CaptionRejected(_) => "media.caption.rejected.v1",
+            Event::CaptionDeleted(_) => "media.caption.deleted.v1",
             Event::TranscriptCreated(_) => "media.transcript.created.v1",
             Event::AiArtifactRecorded(_) => "media.ai_artifact.recorded.v1",
         }
@@ -171,6 +197,8 @@ impl Event {
             Event::VariantCreated(e) => e.asset_id,
             Event::VariantFailed(e) => e.asset_id,
             Event::CaptionCreated(e) => e.asset_id,
+            Event::CaptionApproved(e) | Event::CaptionRejected(e) => e.asset_id,
+            Event::CaptionDeleted(e) => e.asset_id,
             Event::TranscriptCreated(e) => e.asset_id,
             Event::AiArtifactRecorded(e) => e.asset_id,
         }

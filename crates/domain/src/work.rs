@@ -40,6 +40,8 @@ words! {
         Vp9 = "vp9",
         /// Speech to text.
         Captions = "captions",
+        /// The approved tracks to where readers of the bucket look for them.
+        CaptionCopies = "caption_copies",
     }
 }
 
@@ -71,7 +73,7 @@ impl Group {
     pub const fn queue(self) -> Queue {
         match self {
             Group::Scan => Queue::Scan,
-            Group::Captions => Queue::Caption,
+            Group::Captions | Group::CaptionCopies => Queue::Caption,
             _ => Queue::Transcode,
         }
     }
@@ -80,7 +82,7 @@ impl Group {
     /// the poster before the rungs.
     pub const fn rank(self) -> i16 {
         match self {
-            Group::Scan | Group::Probe | Group::Captions => 0,
+            Group::Scan | Group::Probe | Group::Captions | Group::CaptionCopies => 0,
             Group::Speech => 1,
             Group::Poster | Group::Subtitles => 2,
             Group::Storyboard | Group::Audio | Group::Stills | Group::Pages => 3,

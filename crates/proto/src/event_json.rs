@@ -1,7 +1,8 @@
 //! The data of an event, as `domain` writes it, is protobuf JSON of its message: both sides of the outbox agree.
 
 use media_domain::{
-    AiArtifactId, AssetId, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TranscriptId, VariantId, event::*, reason::Verdict,
+    AiArtifactId, AssetId, CaptionKind, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TranscriptId, VariantId, event::*,
+    reason::Verdict,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -68,6 +69,21 @@ fn every_event_reads_as_its_message_and_loses_nothing() {
         language: "en".into(),
         source: "ai".into(),
     }));
+    let reviewed = || CaptionReviewed {
+        asset_id,
+        caption_track_id: CaptionTrackId::generate(),
+        language: "en".into(),
+        kind: CaptionKind::Subtitles,
+        reviewed_by: OwnerId::generate(),
+    };
+    agrees::<v1::CaptionReviewed>(&Event::CaptionApproved(reviewed()));
+    agrees::<v1::CaptionReviewed>(&Event::CaptionRejected(reviewed()));
+    agrees::<v1::CaptionDeleted>(&Event::CaptionDeleted(CaptionDeleted {
+        asset_id,
+        caption_track_id: CaptionTrackId::generate(),
+        language: "en".into(),
+        kind: CaptionKind::Captions,
+    }));
     agrees::<v1::TranscriptCreated>(&Event::TranscriptCreated(TranscriptCreated {
         asset_id,
         transcript_id: TranscriptId::generate(),
@@ -83,7 +99,7 @@ fn every_event_reads_as_its_message_and_loses_nothing() {
 #[test]
 fn the_descriptors_hold_every_service() {
     let text = String::from_utf8_lossy(crate::FILE_DESCRIPTOR_SET);
-    for service in ["UploadService", "AssetService", "PlaybackService"] {
+    for service in ["UploadService", "AssetService", "PlaybackService", "CaptionService", "TranscriptService"] {
         assert!(text.contains(service), "{service}");
     }
 }

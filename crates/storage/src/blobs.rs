@@ -33,6 +33,52 @@ impl Blobs<'_> {
         exactly_one(done.rows_affected(), StorageError::Changed { what: "blob" })
     }
 
+    /// Notes an object before it is written, by a caller that may die before any row names it: unless it is [kept](Self::keep)
+    /// within that time, it is removed.
+    ///
+    /// # Errors
+    /// [`StorageError::Refused`] if it is noted already.
+    pub async fn expect(&mut self, blob: &BlobName, within: Duration) -> Result<(), StorageError> {
+        sqlx::query!(
+            "-- blobs.expect
+            INSERT INTO media.blobs (tenant_id, bucket, key, doomed_at) VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4))",
+            self.0.tenant().0,
+            blob.bucket,
+            blob.key,
+            within.as_secs_f64(),
+        )
+        .execute(self.0.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Keeps an object that was expected, in the transaction that names it.
+    ///
+    /// # Errors
+    /// [`StorageError::Changed`] if its time was over: it may be gone.
+    pub async fn keep(&mut self, blob: &BlobName) -> Result<(), StorageError> {
+        let done = sqlx::query!(
+            "-- blobs.keep
+            UPDATE media.blobs SET doomed_at = NULL WHERE bucket = $1 AND key = $2 AND doomed_at > clock_timestamp()",
+            blob.bucket,
+            blob.key,
+        )
+        .execute(self.0.connection())
+        .await?;
+        exactly_one(done.rows_affected(), StorageError::Changed { what: "blob" })
+    }
+
+    /// Forgets an object that its writer has removed and may write again: a copy, which nobody reads by a signature.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn forget(&mut self, blob: &BlobName) -> Result<(), StorageError> {
+        sqlx::query!("-- blobs.forget\nDELETE FROM media.blobs WHERE bucket = $1 AND key = $2", blob.bucket, blob.key)
+            .execute(self.0.connection())
+            .await?;
+        Ok(())
+    }
+
     /// Whether an object is noted, doomed or not.
     ///
     /// # Errors

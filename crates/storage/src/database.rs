@@ -10,9 +10,9 @@ use sqlx::{
 };
 
 use crate::{
-    StorageError, across::Across, ai_artifacts::AiArtifacts, assets::Assets, blobs::Blobs, caption_tracks::CaptionTracks,
-    dead_letters::DeadLetters, outbox::Outbox, output_uploads::OutputUploads, transcode_jobs::TranscodeJobs, transcripts::Transcripts,
-    uploads::Uploads, variants::Variants, work::Work,
+    StorageError, across::Across, ai_artifacts::AiArtifacts, assets::Assets, blobs::Blobs, caption_copies::CaptionCopies,
+    caption_tracks::CaptionTracks, dead_letters::DeadLetters, outbox::Outbox, output_uploads::OutputUploads, transcode_jobs::TranscodeJobs,
+    transcripts::Transcripts, uploads::Uploads, variants::Variants, work::Work,
 };
 
 /// How to reach Postgres.
@@ -151,6 +151,9 @@ impl TenantTx {
     }
     pub fn caption_tracks(&mut self) -> CaptionTracks<'_> {
         CaptionTracks(self)
+    }
+    pub fn caption_copies(&mut self) -> CaptionCopies<'_> {
+        CaptionCopies(self)
     }
     pub fn transcripts(&mut self) -> Transcripts<'_> {
         Transcripts(self)

@@ -1,6 +1,9 @@
 //! What can go wrong with the database, said by what the caller can do about it.
 
-use media_domain::asset::{IllegalTransition, UnknownWord};
+use media_domain::{
+    asset::{IllegalTransition, UnknownWord},
+    caption::NotReviewable,
+};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -18,6 +21,9 @@ pub enum StorageError {
     /// The asset is not in a state from which this is allowed.
     #[error(transparent)]
     IllegalTransition(#[from] IllegalTransition),
+    /// The caption track is not one of which this can be said.
+    #[error(transparent)]
+    NotReviewable(#[from] NotReviewable),
     /// The row that was to be changed is not there, or is another tenant's.
     #[error("no such {what}")]
     Missing { what: &'static str },

@@ -30,8 +30,20 @@ pub struct Lease {
     pub attempt: i32,
     /// Errors and lost leases before this attempt.
     pub failures: u32,
+    /// Of captions: the language that was asked for; `None`: the model finds out.
+    pub language: Option<String>,
     /// W3C trace context of what planned the work.
     pub traceparent: Option<String>,
+}
+
+/// What became of a wish for captions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptionWork {
+    Planned(WorkId),
+    /// The same already waits or runs.
+    UnderWay(WorkId),
+    /// The asset is being heard for another language: it takes one after the other.
+    Busy,
 }
 
 /// What the database answers to a heartbeat.
@@ -48,12 +60,38 @@ impl Work<'_> {
     /// # Errors
     /// [`StorageError::Refused`] if the asset is not there.
     pub async fn plan(&mut self, asset: AssetId, group: Group, priority: i16) -> Result<Option<WorkId>, StorageError> {
+        self.put(asset, group, priority, None).await
+    }
+
+    /// Plans that an asset's speech is written down in a language; `None`: the one that the model finds.
+    ///
+    /// # Errors
+    /// [`StorageError::Refused`] if the asset is not there.
+    pub async fn plan_captions(&mut self, asset: AssetId, language: Option<&str>, priority: i16) -> Result<CaptionWork, StorageError> {
+        if let Some(id) = self.put(asset, Group::Captions, priority, language).await? {
+            return Ok(CaptionWork::Planned(id));
+        }
+        let live = sqlx::query!(
+            "-- work.plan_captions
+            SELECT id, language FROM media.work WHERE asset_id = $1 AND group_name = 'captions' AND state IN ('waiting', 'running')",
+            asset.as_uuid(),
+        )
+        .fetch_optional(self.0.connection())
+        .await?;
+        Ok(match live {
+            Some(live) if live.language.as_deref() == language => CaptionWork::UnderWay(live.id.into()),
+            // Where it ended meanwhile, the caller's next try plans it.
+            _ => CaptionWork::Busy,
+        })
+    }
+
+    async fn put(&mut self, asset: AssetId, group: Group, priority: i16, language: Option<&str>) -> Result<Option<WorkId>, StorageError> {
         let id = WorkId::generate();
         let (traceparent, _, _) = self.0.cause();
         let done = sqlx::query!(
             "-- work.plan
-            INSERT INTO media.work (id, tenant_id, asset_id, queue, group_name, priority, rank, traceparent)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            INSERT INTO media.work (id, tenant_id, asset_id, queue, group_name, priority, rank, traceparent, language)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
             ON CONFLICT (tenant_id, asset_id, group_name) WHERE state IN ('waiting', 'running') DO NOTHING",
             id.as_uuid(),
             self.0.tenant().0,
@@ -63,6 +101,7 @@ impl Work<'_> {
             priority,
             group.rank(),
             traceparent,
+            language,
         )
         .execute(self.0.connection())
         .await?;
@@ -81,7 +120,7 @@ impl Work<'_> {
         let tenant = self.0.tenant();
         let row = sqlx::query!(
             "-- work.lookup_lease
-            SELECT asset_id, group_name, failures, traceparent FROM media.work WHERE id = $1 AND attempts = $2 AND state = 'running'",
+            SELECT asset_id, group_name, failures, language, traceparent FROM media.work WHERE id = $1 AND attempts = $2 AND state = 'running'",
             work.as_uuid(),
             attempt,
         )
@@ -95,6 +134,7 @@ impl Work<'_> {
                 group: word("work", "group_name", work.as_uuid(), &row.group_name)?,
                 attempt,
                 failures: row.failures.unsigned_abs(),
+                language: row.language,
                 traceparent: row.traceparent,
             })
         })
@@ -115,6 +155,23 @@ impl Work<'_> {
         .fetch_optional(self.0.connection())
         .await?;
         if expired.is_some() { self.lookup_lease(work, attempt).await } else { Ok(None) }
+    }
+
+    /// Holds a lease until the transaction ends, for what its attempt writes before the end of the work.
+    ///
+    /// # Errors
+    /// [`StorageError::LeaseLost`] if another attempt has it, or it was cancelled.
+    pub async fn hold(&mut self, lease: &Lease) -> Result<(), StorageError> {
+        sqlx::query_scalar!(
+            "-- work.hold
+            SELECT id FROM media.work WHERE id = $1 AND attempts = $2 AND state = 'running' AND NOT cancel_requested FOR UPDATE",
+            lease.work.as_uuid(),
+            lease.attempt,
+        )
+        .fetch_optional(self.0.connection())
+        .await?
+        .map(drop)
+        .ok_or(StorageError::LeaseLost)
     }
 
     /// Prolongs a lease.

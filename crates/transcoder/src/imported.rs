@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use media_blobs::LanguageTag;
 use media_domain::{
-    BlobName, CaptionTrackId, Kind,
+    BlobName, CaptionKind, CaptionTrackId, Kind,
     event::{CaptionCreated, Event},
     profile::{ProfileName, Recipe},
 };
@@ -64,6 +64,8 @@ pub async fn commit(tx: &mut TenantTx, lease: &Lease, made: &Imported) -> Result
         id: made.track.id,
         asset: lease.asset,
         language: language.clone(),
+        // A file's own text says what is said, not what is heard.
+        kind: CaptionKind::Subtitles,
         blob: made.blob.clone(),
         size_bytes: made.bytes,
         origin: CaptionOrigin::Imported,

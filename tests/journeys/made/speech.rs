@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use media_devstack::Binary;
-use media_domain::{AssetId, CaptionTrackId};
+use media_domain::AssetId;
 use media_proto::v1::{AssetKind, AssetStatus, CaptionSource, GetPlaybackRequest, Playback};
 use serde_json::Value;
 
 use super::{LIMIT, played::Master};
-use crate::harness::{Caller, World, eventually, samples};
+use crate::harness::{Bucket, Caller, World, eventually, samples};
 
 const SPOKEN: &str = "Before anyone can watch this film, it is checked for viruses. Then every word is written down.";
 /// A changed row is seen by the door within five seconds.
@@ -59,12 +59,7 @@ async fn speech_is_written_down_and_players_see_it_only_when_it_is_approved() {
     let guessed = hidden.hls_url.replace("hls.m3u8", &format!("captions/{}.vtt", tracks[0].id));
     assert_eq!(reqwest::get(&guessed).await.unwrap().status(), 404, "whoever guesses its address gets nothing");
 
-    let track = tracks[0].id.parse::<CaptionTrackId>().unwrap().as_uuid();
-    sqlx::query("UPDATE media.caption_tracks SET approved = true, reviewed_at = now() WHERE id = $1")
-        .bind(track)
-        .execute(&sql)
-        .await
-        .unwrap();
+    caller.approve(&tracks[0]).await.unwrap();
     let shown = playback(&mut caller, &id).await;
     assert_eq!(
         shown.captions.iter().map(|caption| caption.url.as_str()).collect::<Vec<_>>(),
@@ -80,6 +75,36 @@ async fn speech_is_written_down_and_players_see_it_only_when_it_is_approved() {
     let captions = reqwest::get(&shown.captions[0].url).await.unwrap().error_for_status().unwrap().text().await.unwrap();
     assert!(captions.starts_with("WEBVTT\n"), "{captions}");
     assert_is_what_was_said(&captions);
+    let key = format!("tenants/{}/media/{id}/captions/en.vtt", caller.tenant);
+    let bucket = Bucket::of(world.isolated());
+    eventually("the copy at the asked-for key is there", SOON, async || {
+        let keys: Vec<_> = bucket.objects().await.into_keys().collect();
+        if keys.contains(&key) { Ok(()) } else { Err(keys) }
+    })
+    .await;
+    assert_eq!(bucket.bytes(&key).await, captions.as_bytes());
+
+    // A person's better words take its place, and what is rejected is shown no more.
+    let corrected = captions.to_uppercase();
+    let edit = caller.edit(&tracks[0], corrected.as_bytes()).await.unwrap();
+    assert_eq!(playback(&mut caller, &id).await.captions.len(), 1, "until it is approved, the machine's is shown");
+    caller.approve(&edit).await.unwrap();
+    let shown = playback(&mut caller, &id).await;
+    assert!(shown.captions.len() == 1 && shown.captions[0].url.ends_with(&format!("{}.vtt", edit.id)), "{:?}", shown.captions);
+    eventually("the person's words are played", SOON, async || {
+        let answer = reqwest::get(&shown.captions[0].url).await.unwrap();
+        if answer.status() == 200 { Ok(answer.text().await.unwrap()) } else { Err(answer.status()) }
+    })
+    .await;
+    caller.reject(&edit).await.unwrap();
+    assert!(playback(&mut caller, &id).await.captions.is_empty());
+    eventually("a rejected track is played no more", SOON, async || {
+        let status = reqwest::get(&shown.captions[0].url).await.unwrap().status();
+        if status == 404 { Ok(()) } else { Err(status) }
+    })
+    .await;
+    consumer.until(&id, "media.caption.rejected.v1", LIMIT).await;
+    consumer.assert_in_order(&id);
 }
 
 async fn playback(caller: &mut Caller, id: &str) -> Playback {

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use media_devstack::Binary;
-use media_domain::{AssetId, TenantId};
+use media_domain::{AssetId, CaptionTrackId, TenantId};
 use media_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        AbortUploadRequest, AssetKind, AssetStatus, CompleteUploadRequest, DeleteAssetRequest, GetAssetRequest, GetDownloadUrlRequest,
-        GetPlaybackRequest, ListAssetsRequest, RevokePlaybackRequest, SignUploadPartsRequest, WatchAssetRequest,
-        asset_service_client::AssetServiceClient,
+        AbortUploadRequest, AssetKind, AssetStatus, CaptionDecision, CaptionKind, CaptionSource, CompleteUploadRequest, DeleteAssetRequest,
+        DeleteCaptionTrackRequest, GenerateCaptionsRequest, GetAssetRequest, GetCaptionTrackRequest, GetDownloadUrlRequest,
+        GetPlaybackRequest, GetTranscriptRequest, ImportCaptionTrackRequest, ListAssetsRequest, ListCaptionTracksRequest,
+        ListTranscriptsRequest, ReviewCaptionTrackRequest, RevokePlaybackRequest, SearchTranscriptsRequest, SignUploadPartsRequest,
+        UpdateCaptionTrackRequest, WatchAssetRequest, asset_service_client::AssetServiceClient,
     },
 };
 use prost::Message;
@@ -17,7 +19,7 @@ use tonic::{Code, Request, Status, metadata::MetadataValue, transport::Channel};
 use uuid::Uuid;
 
 use super::{reason, refused};
-use crate::harness::{Caller, World, caller};
+use crate::harness::{Caller, World, caller, samples};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_without_a_good_token_is_refused_by_its_fault() {
@@ -66,10 +68,12 @@ async fn every_method_answers_another_tenants_asset_as_one_that_never_was() {
     let mut owner = world.caller().await;
     let created = owner.create(owner.request(AssetKind::Subtitle, "mine.vtt", 10)).await;
     let id = created.asset.unwrap().id;
+    let track = owner.import(&id, "en", CaptionKind::Captions, &samples::subtitle()).await.unwrap().id;
     let mut stranger = world.caller().await;
-    let never = AssetId::generate().to_string();
+    let (never, no_track) = (AssetId::generate().to_string(), CaptionTrackId::generate().to_string());
     for method in methods() {
-        let (Some(foreign), Some(unknown)) = (ask(&mut stranger, &method, &id).await, ask(&mut stranger, &method, &never).await) else {
+        let foreign = ask(&mut stranger, &method, &id, &track).await;
+        let (Some(foreign), Some(unknown)) = (foreign, ask(&mut stranger, &method, &never, &no_track).await) else {
             continue;
         };
         let (foreign, unknown) = (foreign.expect_err(&method), unknown.expect_err(&method));
@@ -78,8 +82,19 @@ async fn every_method_answers_another_tenants_asset_as_one_that_never_was() {
     }
     let listed = stranger.assets.list_assets(ListAssetsRequest::default()).await.unwrap().into_inner();
     assert!(listed.assets.is_empty() && listed.next_page_token.is_empty());
-    let asset = owner.get(&id).await.asset.unwrap();
+    // A track that is another tenant's is none of one's own asset's either.
+    let own = stranger.create(stranger.request(AssetKind::Subtitle, "own.vtt", 10)).await.asset.unwrap().id;
+    for method in ["GetCaptionTrack", "UpdateCaptionTrack", "ReviewCaptionTrack", "DeleteCaptionTrack"] {
+        let method = format!("CaptionService/{method}");
+        let foreign = ask(&mut stranger, &method, &own, &track).await.unwrap().expect_err(&method);
+        let unknown = ask(&mut stranger, &method, &own, &no_track).await.unwrap().expect_err(&method);
+        assert_eq!(super::refusal(&foreign), reason(Code::NotFound, "CAPTION_TRACK_NOT_FOUND"), "{method}");
+        assert_eq!((foreign.message(), foreign.details()), (unknown.message(), unknown.details()), "{method}");
+    }
+    let got = owner.get(&id).await;
+    let asset = got.asset.unwrap();
     assert_eq!((asset.status(), asset.etag.as_str()), (AssetStatus::Uploading, "1"), "nothing of it changed the asset");
+    assert_eq!(got.caption_tracks.iter().map(|it| (it.id.as_str(), it.approved)).collect::<Vec<_>>(), [(track.as_str(), false)]);
 }
 
 /// Every method that the contract has, as `AssetService/GetAsset`.
@@ -89,9 +104,10 @@ fn methods() -> BTreeSet<String> {
     services.flat_map(|service| service.method.iter().map(|method| format!("{}/{}", service.name(), method.name()))).collect()
 }
 
-/// Calls a method with an asset's id; `None` for those that name no asset. A method that is not here has to be added.
-async fn ask(caller: &mut Caller, method: &str, asset_id: &str) -> Option<Result<(), Status>> {
-    let asset_id = asset_id.to_owned();
+/// Calls a method with the ids of an asset and of a caption track; `None` for those that name no asset. A method that is not here has to
+/// be added.
+async fn ask(caller: &mut Caller, method: &str, asset_id: &str, track_id: &str) -> Option<Result<(), Status>> {
+    let (asset_id, caption_track_id) = (asset_id.to_owned(), track_id.to_owned());
     let answered = match method {
         "UploadService/CreateUpload" | "AssetService/ListAssets" => return None,
         "UploadService/SignUploadParts" => {
@@ -111,6 +127,48 @@ async fn ask(caller: &mut Caller, method: &str, asset_id: &str) -> Option<Result
         "PlaybackService/RevokePlayback" => caller.playback.revoke_playback(RevokePlaybackRequest { asset_id }).await.map(drop),
         "PlaybackService/GetDownloadUrl" => {
             caller.playback.get_download_url(GetDownloadUrlRequest { asset_id, profile: String::new() }).await.map(drop)
+        }
+        "CaptionService/GenerateCaptions" => {
+            caller.captions.generate_captions(GenerateCaptionsRequest { asset_id, ..Default::default() }).await.map(drop)
+        }
+        "CaptionService/ImportCaptionTrack" => {
+            let request = ImportCaptionTrackRequest {
+                asset_id,
+                language: "en".to_owned(),
+                kind: CaptionKind::Captions.into(),
+                source: CaptionSource::Human.into(),
+                content: samples::subtitle(),
+                format: 0,
+            };
+            caller.captions.import_caption_track(request).await.map(drop)
+        }
+        "CaptionService/ListCaptionTracks" => {
+            caller.captions.list_caption_tracks(ListCaptionTracksRequest { asset_id, ..Default::default() }).await.map(drop)
+        }
+        "CaptionService/GetCaptionTrack" => {
+            caller.captions.get_caption_track(GetCaptionTrackRequest { asset_id, caption_track_id, format: 0 }).await.map(drop)
+        }
+        "CaptionService/UpdateCaptionTrack" => {
+            let request = UpdateCaptionTrackRequest { asset_id, caption_track_id, content: samples::subtitle(), format: 0 };
+            caller.captions.update_caption_track(request).await.map(drop)
+        }
+        "CaptionService/ReviewCaptionTrack" => {
+            let (decision, reviewer_user_id) = (CaptionDecision::Approve.into(), caller.owner.to_string());
+            let request = ReviewCaptionTrackRequest { asset_id, caption_track_id, decision, reviewer_user_id };
+            caller.captions.review_caption_track(request).await.map(drop)
+        }
+        "CaptionService/DeleteCaptionTrack" => {
+            caller.captions.delete_caption_track(DeleteCaptionTrackRequest { asset_id, caption_track_id }).await.map(drop)
+        }
+        "TranscriptService/GetTranscript" => {
+            caller.transcripts.get_transcript(GetTranscriptRequest { asset_id, ..Default::default() }).await.map(drop)
+        }
+        "TranscriptService/ListTranscripts" => {
+            caller.transcripts.list_transcripts(ListTranscriptsRequest { asset_id, ..Default::default() }).await.map(drop)
+        }
+        "TranscriptService/SearchTranscripts" => {
+            let request = SearchTranscriptsRequest { query: "hello".to_owned(), asset_id, ..Default::default() };
+            caller.transcripts.search_transcripts(request).await.map(drop)
         }
         unknown => panic!("{unknown} has no test of what it tells a stranger"),
     };

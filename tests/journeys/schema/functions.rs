@@ -50,6 +50,8 @@ impl Function {
         for (name, of) in &self.arguments {
             let values: Vec<String> = match of.as_str() {
                 "uuid" => ids.iter().map(|id| format!("'{id}'::uuid")).collect(),
+                // What is looked for is there: it is what A's rows hold.
+                "text" if name == "p_query" => vec![format!("'{}'::text", MARKER.replace('\'', "''"))],
                 "text" => vec!["'tester'::text".to_owned()],
                 "double precision" => vec!["0::double precision".to_owned()],
                 "integer" => vec!["1000".to_owned()],
@@ -154,6 +156,26 @@ async fn call(connection: &mut PgConnection, tenant: Uuid, function: &Function, 
         tx.rollback().await.unwrap();
     }
     all
+}
+
+/// Bound to the transaction's tenant, it sees that tenant's and nothing else: without one, nothing at all.
+#[tokio::test]
+async fn a_search_finds_what_is_its_tenants_and_what_it_finds_is_no_others() {
+    let place = place("schema-search").await;
+    let mut superuser = superuser(&place).await;
+    let a = seed(&mut superuser, AssetId::generate().as_uuid(), MARKER).await;
+    let b = seed(&mut superuser, AssetId::generate().as_uuid(), "b's").await;
+    let mut api = connect(&place, DatabaseRole::Api).await;
+    let search = "SELECT asset_id FROM media.search_transcripts('content', NULL, 1000)";
+    for (tenant, expected) in [(Some(a.tenant), 1), (Some(b.tenant), 0), (None, 0)] {
+        let mut tx = api.begin().await.unwrap();
+        if let Some(tenant) = tenant {
+            set_tenant(&mut tx, tenant).await;
+        }
+        let found = sqlx::query(search).fetch_all(&mut *tx).await.unwrap();
+        assert_eq!(found.len(), expected, "{tenant:?}");
+        tx.rollback().await.unwrap();
+    }
 }
 
 /// A blob's name is told to the janitor, who removes it.

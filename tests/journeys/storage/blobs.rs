@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use media_domain::{BlobName, CaptionTrackId, Kind, TenantId, provenance::Provenance};
+use media_domain::{BlobName, CaptionKind, CaptionTrackId, Kind, TenantId, TranscriptId, provenance::Provenance};
 use media_storage::{
     StorageError,
     caption_tracks::{CaptionOrigin, NewCaptionTrack},
@@ -59,9 +59,10 @@ async fn a_doomed_blob_is_never_named_again() {
         id: CaptionTrackId::generate(),
         asset,
         language: "en".to_owned(),
+        kind: CaptionKind::Captions,
         blob: doomed.clone(),
         size_bytes: 1,
-        origin: CaptionOrigin::Ai(provenance),
+        origin: CaptionOrigin::Ai { provenance, transcript: TranscriptId::generate() },
     };
     let refused = tx.caption_tracks().insert(&track).await;
     assert!(is_changed(&refused), "{refused:?}");

@@ -3,6 +3,7 @@
 const READ: Access = Access::Scope("media.read");
 const WRITE: Access = Access::Scope("media.write");
 const DELETE: Access = Access::Scope("media.delete");
+const REVIEW: Access = Access::Scope("media.review");
 
 /// Whom a method is open to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,16 @@ const METHODS: &[(&str, Access)] = &[
     ("/media.v1.PlaybackService/GetPlayback", READ),
     ("/media.v1.PlaybackService/GetDownloadUrl", READ),
     ("/media.v1.PlaybackService/RevokePlayback", WRITE),
+    ("/media.v1.CaptionService/GenerateCaptions", WRITE),
+    ("/media.v1.CaptionService/ImportCaptionTrack", WRITE),
+    ("/media.v1.CaptionService/ListCaptionTracks", READ),
+    ("/media.v1.CaptionService/GetCaptionTrack", READ),
+    ("/media.v1.CaptionService/UpdateCaptionTrack", WRITE),
+    ("/media.v1.CaptionService/ReviewCaptionTrack", REVIEW),
+    ("/media.v1.CaptionService/DeleteCaptionTrack", DELETE),
+    ("/media.v1.TranscriptService/GetTranscript", READ),
+    ("/media.v1.TranscriptService/ListTranscripts", READ),
+    ("/media.v1.TranscriptService/SearchTranscripts", READ),
 ];
 
 /// Services of which every method is open.
@@ -65,7 +76,7 @@ mod tests {
     fn what_changes_something_needs_more_than_reading() {
         for (method, access) in METHODS {
             let verb = method.rsplit('/').next().unwrap();
-            let reads = verb.starts_with("Get") || verb.starts_with("List") || verb.starts_with("Watch");
+            let reads = ["Get", "List", "Watch", "Search"].iter().any(|reading| verb.starts_with(reading));
             assert_eq!(*access == READ, reads, "{method}");
         }
     }

@@ -75,10 +75,10 @@ fn frame_rate(text: &str) -> Option<(u32, u32)> {
 }
 
 pub fn caption(track: &CaptionTrack) -> Caption {
-    let kind = match track.kind.as_str() {
-        "subtitles" => CaptionKind::Subtitles,
-        "descriptions" => CaptionKind::Descriptions,
-        _ => CaptionKind::Captions,
+    let kind = match track.kind {
+        media_domain::CaptionKind::Captions => CaptionKind::Captions,
+        media_domain::CaptionKind::Subtitles => CaptionKind::Subtitles,
+        media_domain::CaptionKind::Descriptions => CaptionKind::Descriptions,
     };
     Caption { track: track.id, language: track.language.clone(), kind }
 }

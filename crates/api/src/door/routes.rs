@@ -141,21 +141,13 @@ impl Door {
 
     /// The text of a track, as WebVTT. It is small, and a page may only read a track that comes without a redirect to elsewhere.
     async fn text(&self, track: &CaptionTrack) -> Result<Response, Refusal> {
-        let mut object = self.blobs.open(&track.blob, .., None).await?;
-        if object.length() > BYTES_MAX as u64 {
-            tracing::error!(caption_track.id = %track.id, bytes = object.length(), "a caption track is larger than any may be");
-            return Err(Refusal::Defect);
-        }
-        let mut bytes = Vec::new();
-        while let Some(chunk) = object.next().await? {
-            bytes.extend_from_slice(&chunk);
-        }
+        let mut bytes = self.blobs.read_whole(&track.blob, BYTES_MAX as u64).await?;
         if track.format == "srt" {
             let parsed = parse_srt(&bytes).map_err(|error| {
                 tracing::error!(error = chain(&error), caption_track.id = %track.id, "a stored caption track cannot be read");
                 Refusal::Defect
             })?;
-            bytes = write_vtt(&parsed.cues).into_bytes();
+            bytes = write_vtt(&parsed.cues).into();
         }
         Ok(text(VTT, bytes))
     }

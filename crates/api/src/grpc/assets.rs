@@ -10,7 +10,7 @@ use tonic::{Request, Response};
 use super::{
     Api, asset_id,
     new_upload::is_sha256,
-    there,
+    page_size, there,
     watch::{self, WatchStream},
 };
 use crate::{
@@ -19,11 +19,6 @@ use crate::{
     error::{ApiError, Violations},
     page_token,
 };
-
-/// Assets on a page, where the caller does not say how many.
-const DEFAULT_PAGE_SIZE: u32 = 50;
-/// The most assets on a page; who asks for more gets these (AIP-158).
-const MAX_PAGE_SIZE: u32 = 200;
 
 pub struct Assets(pub Arc<Api>);
 
@@ -112,14 +107,6 @@ impl Assets {
         }
         tx.commit().await?;
         Ok(v1::DeleteAssetResponse { asset: Some(convert::asset(&asset)) })
-    }
-}
-
-fn page_size(given: i32) -> Result<u32, ApiError> {
-    match u32::try_from(given) {
-        Ok(0) => Ok(DEFAULT_PAGE_SIZE),
-        Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
-        Err(_) => Err(Violations::of("page_size", "is negative")),
     }
 }
 

@@ -87,7 +87,7 @@ impl Playback {
                 .filter(|track| is_shown(track))
                 .map(|track| v1::PlaybackCaption {
                     language: track.language.clone(),
-                    kind: convert::caption_kind(&track.kind).into(),
+                    kind: convert::caption_kind(track.kind).into(),
                     url: links.captions(track.id),
                 })
                 .collect(),

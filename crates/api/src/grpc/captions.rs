@@ -1,0 +1,340 @@
+//! CaptionService: text over a picture, its versions and their review.
+
+use std::{sync::Arc, time::Duration};
+
+use media_blobs::{LanguageTag, keys};
+use media_captions::{BYTES_MAX, Cue, parse_srt, parse_vtt};
+use media_domain::{
+    AssetId, BlobName, CaptionKind, CaptionSource, CaptionTrackId, OwnerId, Status,
+    asset::Priority,
+    caption::Decision,
+    profile::{Profile, ProfileName, Recipe},
+};
+use media_proto::v1::{self, CaptionDecision, caption_service_server::CaptionService};
+use media_storage::{
+    StorageError, TenantTx,
+    assets::Asset,
+    caption_tracks::{CaptionFilter, CaptionOrigin, CaptionTrack, NewCaptionTrack},
+    work::CaptionWork,
+};
+use tonic::{Request, Response};
+
+use super::{Api, asset_id, caption_text, id_pages::List, page_size, there};
+use crate::{
+    auth::Caller,
+    convert,
+    error::{ApiError, Violations},
+};
+
+/// How long an object may wait for the row that names it. Then the janitor removes it.
+const NAMED_WITHIN: Duration = Duration::from_secs(3600);
+/// The media type of WebVTT (W3C, 11.1).
+const VTT: &str = "text/vtt";
+
+pub struct Captions(pub Arc<Api>);
+
+#[tonic::async_trait]
+impl CaptionService for Captions {
+    async fn generate_captions(
+        &self,
+        request: Request<v1::GenerateCaptionsRequest>,
+    ) -> Result<Response<v1::GenerateCaptionsResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(self.generate(&caller, &request).await?))
+    }
+
+    async fn import_caption_track(
+        &self,
+        request: Request<v1::ImportCaptionTrackRequest>,
+    ) -> Result<Response<v1::ImportCaptionTrackResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        let track = self.import(&caller, &request).await?;
+        Ok(Response::new(v1::ImportCaptionTrackResponse { caption_track: Some(convert::caption_track(&track)) }))
+    }
+
+    async fn list_caption_tracks(
+        &self,
+        request: Request<v1::ListCaptionTracksRequest>,
+    ) -> Result<Response<v1::ListCaptionTracksResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(self.list(&caller, request).await?))
+    }
+
+    async fn get_caption_track(
+        &self,
+        request: Request<v1::GetCaptionTrackRequest>,
+    ) -> Result<Response<v1::GetCaptionTrackResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(self.get(&caller, &request).await?))
+    }
+
+    async fn update_caption_track(
+        &self,
+        request: Request<v1::UpdateCaptionTrackRequest>,
+    ) -> Result<Response<v1::UpdateCaptionTrackResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        let track = self.update(&caller, &request).await?;
+        Ok(Response::new(v1::UpdateCaptionTrackResponse { caption_track: Some(convert::caption_track(&track)) }))
+    }
+
+    async fn review_caption_track(
+        &self,
+        request: Request<v1::ReviewCaptionTrackRequest>,
+    ) -> Result<Response<v1::ReviewCaptionTrackResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        let track = self.review(&caller, &request).await?;
+        Ok(Response::new(v1::ReviewCaptionTrackResponse { caption_track: Some(convert::caption_track(&track)) }))
+    }
+
+    async fn delete_caption_track(
+        &self,
+        request: Request<v1::DeleteCaptionTrackRequest>,
+    ) -> Result<Response<v1::DeleteCaptionTrackResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        self.delete(&caller, &request).await?;
+        Ok(Response::new(v1::DeleteCaptionTrackResponse {}))
+    }
+}
+
+impl Captions {
+    async fn generate(&self, caller: &Caller, request: &v1::GenerateCaptionsRequest) -> Result<v1::GenerateCaptionsResponse, ApiError> {
+        let id = asset_id(&request.asset_id)?;
+        let mut violations = Violations::default();
+        let language = optional_language(&request.language, &mut violations);
+        let priority = match v1::Priority::try_from(request.priority) {
+            Ok(priority) => convert::read_priority(priority).unwrap_or(Priority::Normal),
+            Err(_) => {
+                violations.add("priority", "is no priority that this version knows");
+                Priority::Normal
+            }
+        };
+        violations.into_result()?;
+        let mut tx = self.0.begin(caller, "api.generate_captions").await?;
+        let asset = there(tx.assets().lock(id).await?)?;
+        self.check_can_be_heard(&mut tx, &asset).await?;
+        match tx.work().plan_captions(id, language.as_ref().map(LanguageTag::as_str), priority.rank()).await? {
+            CaptionWork::Planned(work) => tx.transcode_jobs().plan(id, work, &ProfileName::captions(), false).await?,
+            CaptionWork::UnderWay(_) => {}
+            CaptionWork::Busy => return Err(ApiError::CaptionsBusy),
+        }
+        let jobs = tx.transcode_jobs().list(id).await?;
+        tx.commit().await?;
+        let job = jobs.iter().find(|job| job.profile == ProfileName::captions());
+        Ok(v1::GenerateCaptionsResponse { job: job.map(convert::job) })
+    }
+
+    /// There is something to hear once the variant exists that the captioner reads.
+    async fn check_can_be_heard(&self, tx: &mut TenantTx, asset: &Asset) -> Result<(), ApiError> {
+        match asset.status {
+            Status::Ready | Status::Transcoding => {}
+            Status::Quarantined => return Err(ApiError::Quarantined),
+            other => return Err(ApiError::NotReady(other)),
+        }
+        let is_speech = |profile: &&Profile| matches!(profile.make, Recipe::Pcm { .. });
+        let of_kind = self.0.profiles.of_kind(asset.kind);
+        let Some(speech) = of_kind.into_iter().find(is_speech) else { return Err(ApiError::VariantNotFound) };
+        match tx.variants().lookup(asset.id, &speech.name).await? {
+            Some(_) => Ok(()),
+            None if asset.status == Status::Transcoding => Err(ApiError::NotReady(asset.status)),
+            None => Err(ApiError::VariantNotFound),
+        }
+    }
+
+    async fn import(&self, caller: &Caller, request: &v1::ImportCaptionTrackRequest) -> Result<CaptionTrack, ApiError> {
+        let asset = asset_id(&request.asset_id)?;
+        let mut violations = Violations::default();
+        let language = optional_language(&request.language, &mut violations);
+        if request.language.is_empty() {
+            violations.add("language", "must be given, as BCP 47 writes it: de, en-US");
+        }
+        let kind = v1::CaptionKind::try_from(request.kind).ok().and_then(convert::read_caption_kind);
+        if kind.is_none() {
+            violations.add("kind", "must be given, as one that this version knows");
+        }
+        let origin = match v1::CaptionSource::try_from(request.source).ok().and_then(convert::read_caption_source) {
+            Some(CaptionSource::Human) => Some(CaptionOrigin::Human),
+            Some(CaptionSource::Imported) => Some(CaptionOrigin::Imported),
+            Some(CaptionSource::Ai) | None => None,
+        };
+        if origin.is_none() {
+            violations.add("source", "must be human or imported");
+        }
+        let (Some(language), Some(kind), Some(origin)) = (language, kind, origin) else { return Err(ApiError::Invalid(violations)) };
+        // Who may not know of the asset learns nothing of the file either.
+        let mut tx = self.0.begin(caller, "api.import_caption_track").await?;
+        there(tx.assets().lookup(asset).await?)?;
+        drop(tx);
+        let cues = caption_text::read(&request.content, caption_text::format(request.format)?)?;
+        self.add(caller, asset, &language, kind, &cues, origin).await
+    }
+
+    async fn update(&self, caller: &Caller, request: &v1::UpdateCaptionTrackRequest) -> Result<CaptionTrack, ApiError> {
+        let (asset, id) = (asset_id(&request.asset_id)?, track_id(&request.caption_track_id)?);
+        let mut tx = self.0.begin(caller, "api.update_caption_track").await?;
+        let track = self.track(&mut tx, asset, id).await?;
+        drop(tx);
+        track.check_editable()?;
+        let cues = caption_text::read(&request.content, caption_text::format(request.format)?)?;
+        let language = track.language.parse().map_err(|error| ApiError::Defect(Box::new(error)))?;
+        self.add(caller, asset, &language, track.kind, &cues, CaptionOrigin::Edit { of: id, version: track.version }).await
+    }
+
+    /// Puts a text where no version has been before, and then writes its row. Whatever keeps the second from happening, the object is
+    /// known and will be removed.
+    async fn add(
+        &self,
+        caller: &Caller,
+        asset: AssetId,
+        language: &LanguageTag,
+        kind: CaptionKind,
+        cues: &[Cue],
+        origin: CaptionOrigin,
+    ) -> Result<CaptionTrack, ApiError> {
+        let text = caption_text::stored(cues)?;
+        let id = CaptionTrackId::generate();
+        let blob: BlobName = self.0.blobs.in_bucket(&keys::caption(caller.tenant(), asset, language, id));
+        let mut tx = self.0.begin(caller, "api.expect_caption_track").await?;
+        tx.blobs().expect(&blob, NAMED_WITHIN).await?;
+        tx.commit().await?;
+        let size_bytes = text.len() as u64;
+        self.0.blobs.put_small(&blob, text.into(), VTT).await?;
+        let new = NewCaptionTrack { id, asset, language: language.to_string(), kind, blob, size_bytes, origin };
+        let mut tx = self.0.begin(caller, "api.add_caption_track").await?;
+        tx.blobs().keep(&new.blob).await?;
+        let track = tx.add_caption(&new).await?;
+        tx.commit().await?;
+        Ok(track)
+    }
+
+    async fn list(&self, caller: &Caller, request: v1::ListCaptionTracksRequest) -> Result<v1::ListCaptionTracksResponse, ApiError> {
+        let asset = asset_id(&request.asset_id)?;
+        let mut violations = Violations::default();
+        let language = optional_language(&request.language, &mut violations);
+        let kind = v1::CaptionKind::try_from(request.kind).map_err(|_| violations.add("kind", "is none that this version knows")).ok();
+        violations.into_result()?;
+        let filter = CaptionFilter {
+            language: language.map(|language| language.to_string()),
+            kind: kind.and_then(convert::read_caption_kind),
+            superseded: request.show_superseded,
+        };
+        let page_size = page_size(request.page_size)?;
+        let token = request.page_token.clone();
+        let narrowed = v1::ListCaptionTracksRequest { page_size: 0, page_token: String::new(), ..request };
+        let list = List { keys: &self.0.keys, tenant: caller.tenant(), method: "ListCaptionTracks", filter: narrowed };
+        let mut tx = self.0.begin(caller, "api.list_caption_tracks").await?;
+        there(tx.assets().lookup(asset).await?)?;
+        let after = list.open(&token)?;
+        // One more than the page shows says whether there is another page.
+        let mut tracks = tx.caption_tracks().page(asset, &filter, after, page_size + 1).await?;
+        let more = tracks.len() > page_size as usize;
+        tracks.truncate(page_size as usize);
+        let next_page_token = tracks.last().filter(|_| more).map(|last| list.seal(last.id)).unwrap_or_default();
+        Ok(v1::ListCaptionTracksResponse { caption_tracks: tracks.iter().map(convert::caption_track).collect(), next_page_token })
+    }
+
+    async fn get(&self, caller: &Caller, request: &v1::GetCaptionTrackRequest) -> Result<v1::GetCaptionTrackResponse, ApiError> {
+        let (asset, id) = (asset_id(&request.asset_id)?, track_id(&request.caption_track_id)?);
+        let mut tx = self.0.begin(caller, "api.get_caption_track").await?;
+        let found = there(tx.assets().lookup(asset).await?)?;
+        let track = self.track(&mut tx, asset, id).await?;
+        drop(tx);
+        if found.status == Status::Quarantined {
+            return Err(ApiError::Quarantined);
+        }
+        let format = caption_text::format(request.format)?;
+        let bytes = self.0.blobs.read_whole(&track.blob, BYTES_MAX as u64).await?;
+        let parsed = if track.format == "srt" { parse_srt(&bytes) } else { parse_vtt(&bytes) };
+        let cues = parsed.map_err(|error| ApiError::Defect(Box::new(error)))?.cues;
+        Ok(v1::GetCaptionTrackResponse { caption_track: Some(convert::caption_track(&track)), content: caption_text::given(&cues, format) })
+    }
+
+    async fn review(&self, caller: &Caller, request: &v1::ReviewCaptionTrackRequest) -> Result<CaptionTrack, ApiError> {
+        let (asset, id) = (asset_id(&request.asset_id)?, track_id(&request.caption_track_id)?);
+        let mut violations = Violations::default();
+        let decision = match CaptionDecision::try_from(request.decision) {
+            Ok(CaptionDecision::Approve) => Some(Decision::Approve),
+            Ok(CaptionDecision::Reject) => Some(Decision::Reject),
+            Ok(CaptionDecision::Unspecified) | Err(_) => {
+                violations.add("decision", "must be given: approve or reject");
+                None
+            }
+        };
+        let reviewer = reviewer(&request.reviewer_user_id, caller.subject(), &mut violations);
+        let (Some(decision), Some(reviewer)) = (decision, reviewer) else { return Err(ApiError::Invalid(violations)) };
+        let mut tx = self.0.begin(caller, "api.review_caption_track").await?;
+        let track = tx.review_caption(asset, id, decision, reviewer).await?;
+        tx.commit().await?;
+        Ok(track)
+    }
+
+    async fn delete(&self, caller: &Caller, request: &v1::DeleteCaptionTrackRequest) -> Result<(), ApiError> {
+        let (asset, id) = (asset_id(&request.asset_id)?, track_id(&request.caption_track_id)?);
+        let mut tx = self.0.begin(caller, "api.delete_caption_track").await?;
+        tx.delete_caption(asset, id).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// A version of an asset that is there for callers.
+    async fn track(&self, tx: &mut TenantTx, asset: AssetId, id: CaptionTrackId) -> Result<CaptionTrack, ApiError> {
+        there(tx.assets().lookup(asset).await?)?;
+        tx.caption_tracks().lookup(asset, id).await?.ok_or(ApiError::CaptionTrackNotFound)
+    }
+}
+
+fn track_id(text: &str) -> Result<CaptionTrackId, ApiError> {
+    text.parse().map_err(|error: media_domain::ids::NotAnId| Violations::of("caption_track_id", format!("is {error}")))
+}
+
+/// The language that a request names, in its one spelling.
+fn optional_language(text: &str, violations: &mut Violations) -> Option<LanguageTag> {
+    if text.is_empty() {
+        return None;
+    }
+    text.parse().map_err(|error: media_blobs::keys::NotALanguageTag| violations.add("language", format!("is {error}"))).ok()
+}
+
+/// Who reviews: whom the request names, or the caller itself where that is a person.
+fn reviewer(named: &str, subject: &str, violations: &mut Violations) -> Option<OwnerId> {
+    let reviewer = if named.is_empty() { subject.parse().ok() } else { named.parse().ok() };
+    if reviewer.is_none() {
+        violations.add("reviewer_user_id", "must be given, as a ULID: the token is no person's");
+    }
+    reviewer
+}
+
+impl From<media_domain::caption::NotReviewable> for ApiError {
+    fn from(error: media_domain::caption::NotReviewable) -> Self {
+        ApiError::Storage(StorageError::NotReviewable(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERSON: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+
+    #[test]
+    fn a_review_is_by_whom_the_request_names_or_by_the_person_who_calls_and_never_by_nobody() {
+        let by = |named: &str, subject: &str| {
+            let mut violations = Violations::default();
+            let reviewer = reviewer(named, subject, &mut violations).map(|id| id.to_string());
+            assert_eq!(reviewer.is_none(), !violations.0.is_empty());
+            reviewer
+        };
+        assert_eq!(by(PERSON, "course-service").as_deref(), Some(PERSON));
+        assert_eq!(by("", PERSON).as_deref(), Some(PERSON));
+        assert_eq!(by("", "course-service"), None);
+        assert_eq!(by("me", PERSON), None, "a name that is none is not replaced by another");
+    }
+
+    #[test]
+    fn a_language_is_kept_in_one_spelling_and_one_that_is_none_is_a_fault() {
+        let mut violations = Violations::default();
+        assert_eq!(optional_language("EN-us", &mut violations).unwrap().as_str(), "en-US");
+        assert_eq!(optional_language("", &mut violations), None);
+        assert!(violations.0.is_empty());
+        assert_eq!(optional_language("../x", &mut violations), None);
+        assert_eq!(violations.0[0].field, "language");
+    }
+}
