@@ -17,7 +17,9 @@
 //! - generated::the_same_bytes_are_heard_once_by_a_tenant_and_again_by_another
 //! - searched::a_search_answers_asset_time_and_words_of_its_own_tenant_only
 //! - searched::a_search_goes_on_by_pages_and_leaves_out_what_is_deleted
+//! - command_line::a_person_reviews_captions_from_a_shell
 
+mod command_line;
 mod copies;
 mod generated;
 mod refused;

@@ -1,4 +1,4 @@
-//! The connection to the service: address, token and tenant, and the three clients.
+//! The connection to the service: address, token and tenant, and a client for each of its services.
 
 use std::{error::Error as _, time::Duration};
 
@@ -6,7 +6,8 @@ use backon::{ExponentialBuilder, Retryable as _};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use media_domain::{OwnerId, TenantId};
 use media_proto::v1::{
-    asset_service_client::AssetServiceClient, playback_service_client::PlaybackServiceClient, upload_service_client::UploadServiceClient,
+    asset_service_client::AssetServiceClient, caption_service_client::CaptionServiceClient, playback_service_client::PlaybackServiceClient,
+    transcript_service_client::TranscriptServiceClient, upload_service_client::UploadServiceClient,
 };
 use tonic::{
     Code, Request, Response, Status,
@@ -25,6 +26,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const CALL_RETRIES: usize = 4;
+/// The largest answer with a text in it: a caption track has at most 16 MiB, and grows where it becomes another format.
+const TEXT_BYTES_MAX: usize = 64 << 20;
 
 type Service = InterceptedService<Channel, Credentials>;
 
@@ -34,6 +37,8 @@ pub struct Api {
     pub uploads: UploadServiceClient<Service>,
     pub assets: AssetServiceClient<Service>,
     pub playback: PlaybackServiceClient<Service>,
+    pub captions: CaptionServiceClient<Service>,
+    pub transcripts: TranscriptServiceClient<Service>,
 }
 
 impl Api {
@@ -59,7 +64,10 @@ impl Api {
         Ok(Self {
             uploads: UploadServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             assets: AssetServiceClient::with_interceptor(channel.clone(), credentials.clone()),
-            playback: PlaybackServiceClient::with_interceptor(channel, credentials),
+            playback: PlaybackServiceClient::with_interceptor(channel.clone(), credentials.clone()),
+            captions: CaptionServiceClient::with_interceptor(channel.clone(), credentials.clone())
+                .max_decoding_message_size(TEXT_BYTES_MAX),
+            transcripts: TranscriptServiceClient::with_interceptor(channel, credentials).max_decoding_message_size(TEXT_BYTES_MAX),
         })
     }
 }

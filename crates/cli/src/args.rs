@@ -47,6 +47,10 @@ pub enum Verb {
     Play(verbs::play::Play),
     /// Save the original or a variant
     Download(verbs::download::Download),
+    /// List, show, import, edit, review, delete or generate caption tracks
+    Captions(verbs::captions::Captions),
+    /// Show or search what was said
+    Transcripts(verbs::transcripts::Transcripts),
     /// Bring the database's schema up to date, as the owner of the schema
     Migrate(verbs::migrate::Migrate),
     /// Make a JWT for development

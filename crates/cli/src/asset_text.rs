@@ -85,14 +85,18 @@ fn job(job: &Job) -> String {
     )
 }
 
-fn caption(track: &CaptionTrack) -> String {
-    let approved = if track.approved { "approved" } else { "not approved" };
+/// A version of a caption track in one line.
+pub fn caption(track: &CaptionTrack) -> String {
+    let by = if track.reviewed_by.is_empty() { String::new() } else { format!("  by {} {}", track.reviewed_by, when(track.review_time)) };
+    let next = if track.superseded_by.is_empty() { String::new() } else { format!("  → {}", track.superseded_by) };
     format!(
-        "{}  {}  {}  by {}  {approved}",
+        "{}  v{}  {}  {}  {}  {}{by}{next}",
         track.id,
+        track.version,
         printable(&track.language),
         words::caption_kind(track.kind()),
-        words::caption_source(track.source())
+        words::caption_source(track.source()),
+        words::caption_status(track.status()),
     )
 }
 

@@ -1,11 +1,13 @@
 //! A file per verb, and who calls which.
 
+pub mod captions;
 pub mod download;
 pub mod ls;
 pub mod migrate;
 pub mod play;
 pub mod show;
 pub mod token;
+pub mod transcripts;
 pub mod upload;
 pub mod watch;
 
@@ -29,6 +31,8 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Verb::Ls(ls) => ls.run(&Api::connect(&caller).await?, json).await,
         Verb::Watch(watch) => watch.run(&Api::connect(&caller).await?, json).await,
         Verb::Play(play) => play.run(&Api::connect(&caller).await?, json).await,
+        Verb::Captions(captions) => captions.run(&Api::connect(&caller).await?, json).await,
+        Verb::Transcripts(transcripts) => transcripts.run(&Api::connect(&caller).await?, json).await,
         Verb::Download(download) => download.run(&Api::connect(&caller).await?, json).await,
     }
 }

@@ -1,6 +1,6 @@
 //! The enums of the contract as the words of the design, and back.
 
-use media_domain::{Kind, Source, Status, asset::Priority};
+use media_domain::{CaptionKind, CaptionSource, Kind, Source, Status, asset::Priority};
 use media_proto::v1;
 
 fn word(name: &str, prefix: &str) -> String {
@@ -39,6 +39,18 @@ pub fn caption_source(source: v1::CaptionSource) -> String {
     word(source.as_str_name(), "CAPTION_SOURCE_")
 }
 
+pub fn caption_status(status: v1::CaptionStatus) -> String {
+    word(status.as_str_name(), "CAPTION_STATUS_")
+}
+
+pub fn caption_kind_named(kind: CaptionKind) -> v1::CaptionKind {
+    v1::CaptionKind::from_str_name(&format!("CAPTION_KIND_{}", kind.as_str().to_uppercase())).unwrap_or_default()
+}
+
+pub fn caption_source_named(source: CaptionSource) -> v1::CaptionSource {
+    v1::CaptionSource::from_str_name(&format!("CAPTION_SOURCE_{}", source.as_str().to_uppercase())).unwrap_or_default()
+}
+
 pub fn kind_named(kind: Kind) -> v1::AssetKind {
     v1::AssetKind::from_str_name(&format!("ASSET_KIND_{}", kind.as_str().to_uppercase())).unwrap_or_default()
 }
@@ -63,6 +75,12 @@ mod tests {
     fn every_word_of_the_design_has_its_place_in_the_contract() {
         for &each in Kind::ALL {
             assert_eq!(kind(kind_named(each)), each.as_str());
+        }
+        for &each in CaptionKind::ALL {
+            assert_eq!(caption_kind(caption_kind_named(each)), each.as_str());
+        }
+        for &each in CaptionSource::ALL {
+            assert_eq!(caption_source(caption_source_named(each)), each.as_str());
         }
         for &each in Status::ALL {
             assert_eq!(status(status_named(each)), each.as_str());
