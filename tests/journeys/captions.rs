@@ -13,6 +13,7 @@
 //! - refused::of_a_quarantined_asset_no_word_is_given_out
 //! - copies::what_is_approved_lies_at_the_asked_for_key_and_goes_when_it_is_not
 //! - copies::what_is_approved_while_a_copy_is_made_is_what_lies_there_in_the_end
+//! - copies::what_is_approved_in_the_last_moment_of_the_work_is_copied_by_another
 //! - copies::a_captioner_killed_between_a_copy_and_its_row_is_followed_by_one_that_does_it_again
 //! - generated::the_same_bytes_are_heard_once_by_a_tenant_and_again_by_another
 //! - searched::a_search_answers_asset_time_and_words_of_its_own_tenant_only

@@ -5,6 +5,7 @@
 mod abandoned_calls;
 mod assets;
 mod blobs;
+mod captions;
 mod claims;
 mod errors;
 mod giving_up;

@@ -1,9 +1,9 @@
 //! The copies at the asked-for keys, for readers of the bucket.
 
 use media_devstack::Binary;
-use media_domain::AssetId;
+use media_domain::{AssetId, CaptionTrackId};
 use media_proto::v1::{CaptionKind, CaptionTrack};
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 
 use super::{LIMIT, OTHER_VTT, VTT, asset};
 use crate::harness::{Bucket, Caller, Moment, StoreProxy, World, eventually};
@@ -89,6 +89,32 @@ async fn what_is_approved_while_a_copy_is_made_is_what_lies_there_in_the_end() {
     }
     until_there(&scene.world, &scene.key, Some(OTHER_VTT)).await;
     drop(captioner);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_approved_in_the_last_moment_of_the_work_is_copied_by_another() {
+    let mut scene = Scene::new("captions-last-moment").await;
+    let sql = scene.world.sql().await;
+    let [first, second] = [&scene.first, &scene.second].map(|track| track.id.parse::<CaptionTrackId>().unwrap().as_uuid());
+    // After the last look of the work, and before its end: an approval that was there first.
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "CREATE FUNCTION public.approve_meanwhile() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+         BEGIN
+           UPDATE media.caption_tracks SET approved = false WHERE id = '{first}' AND approved;
+           UPDATE media.caption_tracks SET approved = true WHERE id = '{second}' AND NOT approved;
+           RETURN NEW;
+         END $$;
+         CREATE TRIGGER approve_meanwhile BEFORE UPDATE ON media.work FOR EACH ROW
+           WHEN (NEW.state = 'succeeded' AND NEW.group_name = 'caption_copies') EXECUTE FUNCTION public.approve_meanwhile()"
+    )))
+    .execute(&sql)
+    .await
+    .unwrap();
+    let _captioner = scene.captioner().await;
+    scene.caller.approve(&scene.first.clone()).await.unwrap();
+    until_there(&scene.world, &scene.key, Some(OTHER_VTT)).await;
+    let works: i64 = sqlx::query_scalar("SELECT count(*) FROM media.work WHERE state = 'succeeded'").fetch_one(&sql).await.unwrap();
+    assert_eq!(works, 2, "the one that came too early to see it, and the one that made it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

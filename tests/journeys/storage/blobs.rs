@@ -70,6 +70,26 @@ async fn a_doomed_blob_is_never_named_again() {
 }
 
 #[tokio::test]
+async fn what_is_expected_goes_unless_a_row_names_it_in_time() {
+    let place = Place::new("blobs-expected").await;
+    let tenant = tenant();
+    let (kept, late) = (blob("kept"), blob("late"));
+    let mut tx = place.api.in_tenant(tenant, "test.expect").await.unwrap();
+    tx.blobs().expect(&kept, Duration::from_secs(3600)).await.unwrap();
+    tx.blobs().expect(&late, Duration::ZERO).await.unwrap();
+    tx.commit().await.unwrap();
+    let doomed =
+        async || place.janitor.across_tenants().doomed_blobs(10).await.unwrap().into_iter().map(|(_, blob)| blob).collect::<Vec<_>>();
+    assert_eq!(doomed().await, [late.clone()]);
+    let mut tx = place.api.in_tenant(tenant, "test.keep").await.unwrap();
+    tx.blobs().keep(&kept).await.unwrap();
+    let refused = tx.blobs().keep(&late).await;
+    assert!(is_changed(&refused), "{refused:?}");
+    tx.commit().await.unwrap();
+    assert_eq!(place.count("media.blobs WHERE key = 'kept' AND doomed_at IS NULL").await, 1);
+}
+
+#[tokio::test]
 async fn a_blob_is_removed_when_its_time_has_come_and_not_before() {
     let place = Place::new("blobs-time").await;
     let tenant = tenant();
