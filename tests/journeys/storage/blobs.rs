@@ -80,7 +80,7 @@ async fn what_is_expected_goes_unless_a_row_names_it_in_time() {
     tx.commit().await.unwrap();
     let doomed =
         async || place.janitor.across_tenants().doomed_blobs(10).await.unwrap().into_iter().map(|(_, blob)| blob).collect::<Vec<_>>();
-    assert_eq!(doomed().await, [late.clone()]);
+    assert_eq!(doomed().await, std::slice::from_ref(&late));
     let mut tx = place.api.in_tenant(tenant, "test.keep").await.unwrap();
     tx.blobs().keep(&kept).await.unwrap();
     let refused = tx.blobs().keep(&late).await;
