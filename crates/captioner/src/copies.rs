@@ -146,11 +146,11 @@ mod tests {
 
     /// What each step does, and to which language.
     fn told(steps: &[Step]) -> Vec<(&'static str, &str)> {
-        let told = |step| match step {
-            &Step::Copy(ref track) => ("copy", track.language.as_str()),
-            &Step::Remove(ref copy) => ("remove", copy.language.as_str()),
-        };
-        steps.iter().map(told).collect()
+        let told = steps.iter().map(|step| match step {
+            Step::Copy(track) => ("copy", track.language.as_str()),
+            Step::Remove(copy) => ("remove", copy.language.as_str()),
+        });
+        told.collect()
     }
 
     #[test]
