@@ -45,6 +45,7 @@ fn verdict(verdict: Option<Verdict>) -> v1::ScanVerdict {
         Some(Verdict::Clean) => v1::ScanVerdict::Clean,
         Some(Verdict::Partial) => v1::ScanVerdict::Partial,
         Some(Verdict::Infected) => v1::ScanVerdict::Infected,
+        Some(Verdict::Released) => v1::ScanVerdict::Released,
     }
 }
 

@@ -38,6 +38,7 @@ fn every_event_reads_as_its_message_and_loses_nothing() {
         signature: "Eicar-Signature".into(),
         sha256: sha256(),
     }));
+    agrees::<v1::AssetReleased>(&Event::AssetReleased(AssetReleased { asset_id, signature: "Eicar-Signature".into(), sha256: sha256() }));
     agrees::<v1::AssetReady>(&Event::AssetReady(AssetReady { asset_id, kind: Kind::Video }));
     agrees::<v1::AssetFailed>(&Event::AssetFailed(AssetFailed { asset_id, reason: Reason::HashMismatch }));
     agrees::<v1::AssetDeleted>(&Event::AssetDeleted(AssetDeleted { asset_id }));
