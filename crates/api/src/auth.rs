@@ -40,6 +40,11 @@ impl Caller {
         self.tenant
     }
 
+    /// Who asks: the token's `sub`.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
     /// Takes a request apart into who asks, and what.
     ///
     /// # Errors

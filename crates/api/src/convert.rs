@@ -1,5 +1,7 @@
 //! Rows to protobuf.
 
+pub mod operations;
+
 use media_domain::{
     Kind, Source, Status,
     asset::{Priority, RetentionClass},

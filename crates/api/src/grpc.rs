@@ -1,8 +1,11 @@
 //! The gRPC services, a file per service. Handlers get a checked [`Caller`] and nothing else that names a tenant.
 
+mod again;
 mod assets;
 mod new_upload;
+mod operations;
 mod playback;
+mod quarantine;
 mod upload_parts;
 mod uploads;
 mod watch;
@@ -18,7 +21,9 @@ use media_storage::{Database, TenantTx, assets::Asset};
 use tonic::service::Routes;
 use url::Url;
 use v1::{
-    asset_service_server::AssetServiceServer, playback_service_server::PlaybackServiceServer, upload_service_server::UploadServiceServer,
+    asset_service_server::AssetServiceServer, operations_service_server::OperationsServiceServer,
+    playback_service_server::PlaybackServiceServer, quarantine_service_server::QuarantineServiceServer,
+    upload_service_server::UploadServiceServer,
 };
 
 use crate::{
@@ -56,7 +61,7 @@ impl Api {
     }
 }
 
-/// All services, with [`auth::admit`] before the three that are ours.
+/// All services, with [`auth::admit`] before those that are ours.
 ///
 /// # Errors
 /// If the descriptors for reflection cannot be read.
@@ -71,6 +76,8 @@ pub fn routes(api: Arc<Api>, keys: Arc<JwtKeys>, health: Routes) -> Result<Route
         .add_service(reflection().build_v1alpha()?)
         .add_service(UploadServiceServer::new(uploads::Uploads(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(AssetServiceServer::new(assets::Assets(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(OperationsServiceServer::new(operations::Operations(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(QuarantineServiceServer::new(quarantine::Quarantine(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(PlaybackServiceServer::new(playback::Playback(api)).max_decoding_message_size(MAX_REQUEST_BYTES));
     Ok(Routes::from(services.into_axum_router().layer(axum::middleware::from_fn_with_state(keys, auth::admit))))
 }

@@ -7,7 +7,8 @@ use media_devstack::{JWT_AUDIENCE, JWT_ISSUER, JWT_SECRET};
 use media_domain::{OwnerId, TenantId};
 use media_proto::v1::{
     Asset, AssetKind, AssetStatus, CompleteUploadRequest, CreateUploadRequest, CreateUploadResponse, GetAssetRequest, GetAssetResponse,
-    Job, JobStatus, SignedPart, asset_service_client::AssetServiceClient, playback_service_client::PlaybackServiceClient,
+    Job, JobStatus, SignedPart, asset_service_client::AssetServiceClient, operations_service_client::OperationsServiceClient,
+    playback_service_client::PlaybackServiceClient, quarantine_service_client::QuarantineServiceClient,
     upload_service_client::UploadServiceClient,
 };
 use tonic::{
@@ -46,6 +47,8 @@ pub struct Caller {
     pub uploads: UploadServiceClient<Authorized>,
     pub assets: AssetServiceClient<Authorized>,
     pub playback: PlaybackServiceClient<Authorized>,
+    pub operations: OperationsServiceClient<Authorized>,
+    pub quarantine: QuarantineServiceClient<Authorized>,
     http: reqwest::Client,
 }
 
@@ -73,7 +76,9 @@ impl Caller {
             token,
             uploads: UploadServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             assets: AssetServiceClient::with_interceptor(channel.clone(), bearer.clone()),
-            playback: PlaybackServiceClient::with_interceptor(channel, bearer),
+            playback: PlaybackServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            operations: OperationsServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            quarantine: QuarantineServiceClient::with_interceptor(channel, bearer),
             http: reqwest::Client::new(),
         }
     }
