@@ -1,4 +1,4 @@
-//! The connection to the service: address, token and tenant, and the three clients.
+//! The connection to the service: address, token and tenant, and a client for each service.
 
 use std::{error::Error as _, time::Duration};
 
@@ -6,7 +6,9 @@ use backon::{ExponentialBuilder, Retryable as _};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use media_domain::{OwnerId, TenantId};
 use media_proto::v1::{
-    asset_service_client::AssetServiceClient, playback_service_client::PlaybackServiceClient, upload_service_client::UploadServiceClient,
+    asset_service_client::AssetServiceClient, operations_service_client::OperationsServiceClient,
+    playback_service_client::PlaybackServiceClient, quarantine_service_client::QuarantineServiceClient,
+    upload_service_client::UploadServiceClient,
 };
 use tonic::{
     Code, Request, Response, Status,
@@ -34,6 +36,8 @@ pub struct Api {
     pub uploads: UploadServiceClient<Service>,
     pub assets: AssetServiceClient<Service>,
     pub playback: PlaybackServiceClient<Service>,
+    pub operations: OperationsServiceClient<Service>,
+    pub quarantine: QuarantineServiceClient<Service>,
 }
 
 impl Api {
@@ -59,7 +63,9 @@ impl Api {
         Ok(Self {
             uploads: UploadServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             assets: AssetServiceClient::with_interceptor(channel.clone(), credentials.clone()),
-            playback: PlaybackServiceClient::with_interceptor(channel, credentials),
+            playback: PlaybackServiceClient::with_interceptor(channel.clone(), credentials.clone()),
+            operations: OperationsServiceClient::with_interceptor(channel.clone(), credentials.clone()),
+            quarantine: QuarantineServiceClient::with_interceptor(channel, credentials),
         })
     }
 }
