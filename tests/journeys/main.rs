@@ -9,6 +9,8 @@ mod kills;
 #[cfg(test)]
 mod made;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod pass_through;
 #[cfg(test)]
 mod players;
