@@ -176,6 +176,13 @@ async fn a_ready_file_is_scanned_by_new_signatures_and_nothing_is_made_again() {
     let illegal = reason(Code::FailedPrecondition, "ILLEGAL_TRANSITION");
     let after = caller.until(&id, AssetStatus::Ready, LIMIT).await;
     assert_eq!((after.variants, after.jobs), (before.variants.clone(), before.jobs.clone()), "nothing is made again");
+    let planned: Vec<String> = sqlx::query_scalar("SELECT group_name FROM media.work WHERE asset_id = $1 ORDER BY id")
+        .bind(id.parse::<AssetId>().unwrap().as_uuid())
+        .fetch_all(&sql)
+        .await
+        .unwrap();
+    assert_eq!((planned.first().map(String::as_str), planned.last().map(String::as_str)), (Some("scan"), Some("rescan")), "{planned:?}");
+    assert_eq!(planned.iter().filter(|group| *group == "probe").count(), 1, "{planned:?}");
 
     let signatures = clamd.folder().join("clamd/database/tomorrow.ndb");
     let hex: String = b"the bytes of tomorrow's signature".iter().map(|byte| format!("{byte:02x}")).collect();
