@@ -11,6 +11,8 @@ const FILES: [&str; 7] = [
     "media/v1/playback_service.proto",
     "media/v1/caption_service.proto",
     "media/v1/transcript_service.proto",
+    "media/v1/operations_service.proto",
+    "media/v1/quarantine_service.proto",
     "media/v1/events.proto",
 ];
 

@@ -11,6 +11,8 @@ mod kills;
 #[cfg(test)]
 mod made;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod pass_through;
 #[cfg(test)]
 mod players;

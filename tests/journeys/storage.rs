@@ -10,6 +10,7 @@ mod claims;
 mod errors;
 mod giving_up;
 mod leases;
+mod operations;
 mod outbox;
 mod place;
 mod relays;

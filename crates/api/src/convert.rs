@@ -1,5 +1,7 @@
 //! Rows to protobuf.
 
+pub mod operations;
+
 use media_domain::{
     CaptionKind, CaptionSource, CaptionTrackId, Kind, Source, Status,
     asset::{Priority, RetentionClass},
@@ -48,6 +50,7 @@ fn verdict(verdict: Option<Verdict>) -> v1::ScanVerdict {
         Some(Verdict::Clean) => v1::ScanVerdict::Clean,
         Some(Verdict::Partial) => v1::ScanVerdict::Partial,
         Some(Verdict::Infected) => v1::ScanVerdict::Infected,
+        Some(Verdict::Released) => v1::ScanVerdict::Released,
     }
 }
 

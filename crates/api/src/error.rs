@@ -1,7 +1,7 @@
 //! What can go wrong with a call, named by what the caller can do about it. What callers see of it is in [`crate::status`].
 
 use media_blobs::BlobError;
-use media_domain::{Status, asset::IllegalTransition};
+use media_domain::{Status, asset::IllegalTransition, work::WorkState};
 use media_storage::StorageError;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -40,6 +40,19 @@ pub enum ApiError {
     /// Come back later: an asset is heard for one language at a time.
     #[error("the asset is being heard for another language")]
     CaptionsBusy,
+    /// Also for a job of another tenant, and for one of a deleted asset.
+    #[error("there is no such job")]
+    JobNotFound,
+    #[error("there is no such dead letter")]
+    DeadLetterNotFound,
+    /// Only what failed or was cancelled can be tried again.
+    #[error("the job is {0}")]
+    JobIs(WorkState),
+    /// Come back when the profiles that are made together with this one are done.
+    #[error("other profiles of the same group are being made")]
+    GroupRuns,
+    #[error("the asset is {0}, and not quarantined")]
+    NotQuarantined(Status),
     /// Come back when it is ready, if it will ever be.
     #[error("the asset is {0}")]
     NotReady(Status),

@@ -1,11 +1,14 @@
 //! The gRPC services, a file per service. Handlers get a checked [`Caller`] and nothing else that names a tenant.
 
+mod again;
 mod assets;
 mod caption_text;
 mod captions;
 mod id_pages;
 mod new_upload;
+mod operations;
 mod playback;
+mod quarantine;
 mod transcripts;
 mod upload_parts;
 mod uploads;
@@ -22,8 +25,10 @@ use media_storage::{Database, TenantTx, assets::Asset};
 use tonic::service::Routes;
 use url::Url;
 use v1::{
-    asset_service_server::AssetServiceServer, caption_service_server::CaptionServiceServer, playback_service_server::PlaybackServiceServer,
-    transcript_service_server::TranscriptServiceServer, upload_service_server::UploadServiceServer,
+    asset_service_server::AssetServiceServer, caption_service_server::CaptionServiceServer,
+    operations_service_server::OperationsServiceServer, playback_service_server::PlaybackServiceServer,
+    quarantine_service_server::QuarantineServiceServer, transcript_service_server::TranscriptServiceServer,
+    upload_service_server::UploadServiceServer,
 };
 
 use crate::{
@@ -61,7 +66,7 @@ impl Api {
     }
 }
 
-/// All services, with [`auth::admit`] before the three that are ours.
+/// All services, with [`auth::admit`] before those that are ours.
 ///
 /// # Errors
 /// If the descriptors for reflection cannot be read.
@@ -76,6 +81,8 @@ pub fn routes(api: Arc<Api>, keys: Arc<JwtKeys>, health: Routes) -> Result<Route
         .add_service(reflection().build_v1alpha()?)
         .add_service(UploadServiceServer::new(uploads::Uploads(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(AssetServiceServer::new(assets::Assets(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(OperationsServiceServer::new(operations::Operations(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(QuarantineServiceServer::new(quarantine::Quarantine(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(PlaybackServiceServer::new(playback::Playback(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(
             CaptionServiceServer::new(captions::Captions(Arc::clone(&api))).max_decoding_message_size(caption_text::MAX_REQUEST_BYTES),

@@ -40,6 +40,8 @@ const SERVICES: [&str; 6] = [
     "media.v1.PlaybackService",
     "media.v1.CaptionService",
     "media.v1.TranscriptService",
+    "media.v1.OperationsService",
+    "media.v1.QuarantineService",
 ];
 
 /// How often Postgres and the store are asked whether they are there.

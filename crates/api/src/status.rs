@@ -103,6 +103,11 @@ fn show(error: &ApiError) -> Shown {
             Shown::new(Code::InvalidArgument, "CAPTION_SYNTAX").with("line", line).with("field", field)
         }
         ApiError::CaptionsBusy => Shown::new(Code::Aborted, "CONTENTION").retry(LATER),
+        ApiError::JobNotFound => Shown::new(Code::NotFound, "JOB_NOT_FOUND"),
+        ApiError::DeadLetterNotFound => Shown::new(Code::NotFound, "DEAD_LETTER_NOT_FOUND"),
+        ApiError::JobIs(state) => Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("from", state).with("to", "waiting"),
+        ApiError::GroupRuns => Shown::new(Code::Aborted, "CONTENTION").retry(LATER),
+        ApiError::NotQuarantined(status) => Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("from", status),
         ApiError::NotReady(status) => {
             let shown = Shown::new(Code::FailedPrecondition, "ASSET_NOT_READY").with("status", status);
             if status.is_final() || *status == AssetStatus::Uploading { shown } else { shown.retry(LATER) }
@@ -176,6 +181,8 @@ fn log(error: &ApiError, shown: &Shown) {
 
 #[cfg(test)]
 mod tests {
+    use media_domain::work::WorkState;
+
     use super::*;
     use crate::error::Violations;
 
@@ -192,6 +199,11 @@ mod tests {
             (ApiError::ScopeMissing("media.read"), Code::PermissionDenied, "SCOPE_MISSING"),
             (ApiError::AssetNotFound, Code::NotFound, "ASSET_NOT_FOUND"),
             (StorageError::Missing { what: "asset" }.into(), Code::NotFound, "ASSET_NOT_FOUND"),
+            (ApiError::JobNotFound, Code::NotFound, "JOB_NOT_FOUND"),
+            (ApiError::DeadLetterNotFound, Code::NotFound, "DEAD_LETTER_NOT_FOUND"),
+            (ApiError::JobIs(WorkState::Running), Code::FailedPrecondition, "ILLEGAL_TRANSITION"),
+            (ApiError::GroupRuns, Code::Aborted, "CONTENTION"),
+            (ApiError::NotQuarantined(AssetStatus::Ready), Code::FailedPrecondition, "ILLEGAL_TRANSITION"),
             (ApiError::Quarantined, Code::FailedPrecondition, "ASSET_QUARANTINED"),
             (ApiError::ScanPartial, Code::FailedPrecondition, "SCAN_PARTIAL"),
             (ApiError::SizeMismatch("part 1 has 2 of 3 bytes".into()), Code::FailedPrecondition, "UPLOAD_SIZE_MISMATCH"),

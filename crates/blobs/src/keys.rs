@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! tenants/{tenant}/media/{asset}/original
+//! tenants/{tenant}/media/{asset}/original.{work}                            moved there by a scan, out of quarantine
 //! tenants/{tenant}/media/{asset}/variants/{profile}/{asset}                 the first that was made
 //! tenants/{tenant}/media/{asset}/variants/{profile}/{asset}.{generation}    made again: 1, 2, 3 …
 //! tenants/{tenant}/media/{asset}/captions/{lang}/{track}.vtt                one version of a track, never overwritten
@@ -12,7 +13,7 @@
 
 use std::{fmt, str::FromStr};
 
-use media_domain::{AssetId, CaptionKind, CaptionTrackId, TenantId, profile::ProfileName};
+use media_domain::{AssetId, CaptionKind, CaptionTrackId, TenantId, WorkId, profile::ProfileName};
 
 /// Where one object lies in a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,14 +27,32 @@ pub struct Key {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Object {
     Original,
-    Variant { profile: ProfileName, generation: u32 },
-    Caption { language: LanguageTag, track: CaptionTrackId },
-    CaptionCurrent { language: LanguageTag, kind: CaptionKind },
+    /// The original after a scan moved it: what was doomed before under another name may not be gone yet.
+    MovedOriginal {
+        work: WorkId,
+    },
+    Variant {
+        profile: ProfileName,
+        generation: u32,
+    },
+    Caption {
+        language: LanguageTag,
+        track: CaptionTrackId,
+    },
+    CaptionCurrent {
+        language: LanguageTag,
+        kind: CaptionKind,
+    },
 }
 
 /// The bytes that were uploaded.
 pub fn original(tenant: TenantId, asset: AssetId) -> Key {
     Key { tenant, asset, object: Object::Original }
+}
+
+/// Where a scan moves an original to; each piece of work has a name of its own.
+pub fn moved_original(tenant: TenantId, asset: AssetId, work: WorkId) -> Key {
+    Key { tenant, asset, object: Object::MovedOriginal { work } }
 }
 
 /// What was made by a profile. Generation 0 is the first; one that is made again lies beside it.
@@ -51,6 +70,11 @@ pub fn caption_current(tenant: TenantId, asset: AssetId, language: &LanguageTag,
     Key { tenant, asset, object: Object::CaptionCurrent { language: language.clone(), kind } }
 }
 
+/// The start of every key of an asset.
+pub fn asset_prefix(tenant: TenantId, asset: AssetId) -> String {
+    format!("tenants/{tenant}/media/{asset}/")
+}
+
 /// The start of every key of a tenant, for listings.
 pub fn tenant_prefix(tenant: TenantId) -> String {
     format!("tenants/{tenant}/")
@@ -62,6 +86,7 @@ impl fmt::Display for Key {
         write!(f, "tenants/{tenant}/media/{asset}/")?;
         match object {
             Object::Original => f.write_str("original"),
+            Object::MovedOriginal { work } => write!(f, "original.{work}"),
             Object::Variant { profile, generation: 0 } => write!(f, "variants/{profile}/{asset}"),
             Object::Variant { profile, generation } => write!(f, "variants/{profile}/{asset}.{generation}"),
             Object::Caption { language, track } => write!(f, "captions/{language}/{track}.vtt"),
@@ -90,6 +115,7 @@ impl FromStr for Key {
         let ["tenants", tenant, "media", asset, rest @ ..] = parts.as_slice() else { return Err(NotAKey) };
         let object = match rest {
             ["original"] => Object::Original,
+            [file] => Object::MovedOriginal { work: file.strip_prefix("original.").and_then(|work| work.parse().ok()).ok_or(NotAKey)? },
             ["variants", profile, name] => Object::Variant {
                 profile: ProfileName::try_from((*profile).to_owned()).map_err(|_| NotAKey)?,
                 generation: match name.strip_prefix(asset).ok_or(NotAKey)? {
@@ -190,6 +216,7 @@ mod tests {
         let profile = "[a-z0-9-]{1,40}".prop_map(|name| ProfileName::try_from(name).unwrap());
         prop_oneof![
             Just(Object::Original),
+            id().prop_map(|work| Object::MovedOriginal { work }),
             (profile, prop_oneof![Just(0), any::<u32>()]).prop_map(|(profile, generation)| Object::Variant { profile, generation }),
             (language(), id()).prop_map(|(language, track)| Object::Caption { language, track }),
             (language(), prop::sample::select(CaptionKind::ALL)).prop_map(|(language, kind)| Object::CaptionCurrent { language, kind }),
@@ -205,6 +232,7 @@ mod tests {
         fn no_key_leaves_the_folder_of_its_tenant(key in key()) {
             let text = key.to_string();
             prop_assert!(text.starts_with(&tenant_prefix(key.tenant)), "{}", text);
+            prop_assert!(text.starts_with(&asset_prefix(key.tenant, key.asset)), "{}", text);
             prop_assert!(text.split('/').all(|part| !part.is_empty() && part != "." && part != ".."), "{}", text);
             prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/.-".contains(&b)), "{}", text);
             prop_assert!(text.len() < 1024);

@@ -1,6 +1,6 @@
 //! Whole objects: look, put a small one, copy, delete.
 
-use aws_sdk_s3::{primitives::ByteStream, types::MetadataDirective};
+use aws_sdk_s3::{error::ProvideErrorMetadata as _, primitives::ByteStream, types::MetadataDirective};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use media_domain::BlobName;
@@ -15,6 +15,9 @@ pub const MAX_SMALL_BYTES: u64 = 5 << 20;
 const MAX_COPY_BYTES: u64 = 5 << 30;
 /// The size of the parts in which a larger one is copied: 5 TiB are 5,120.
 const COPY_PART_BYTES: u64 = 1 << 30;
+
+/// How many pages of versions of one object are deleted at a time.
+const MAX_VERSION_PAGES: usize = 100;
 
 /// What is unreserved in a URL's path (RFC 3986, 2.3), and the slash.
 const COPY_SOURCE_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -142,6 +145,39 @@ impl Blobs {
             Ok(_) | Err(BlobError::NotFound) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Deletes an object with every version that a bucket with versions keeps of it. Done already is done.
+    ///
+    /// # Errors
+    /// [`BlobError::Denied`], also where versions may not be listed; [`BlobError::Transient`].
+    #[tracing::instrument(skip_all, fields(blob.bucket = blob.bucket, blob.key = blob.key))]
+    pub async fn erase(&self, blob: &BlobName) -> Result<(), BlobError> {
+        self.delete(blob).await?;
+        // In a bucket without versions nothing is left to list. Each page is of what is still there, so that no place is kept.
+        for _ in 0..MAX_VERSION_PAGES {
+            let listed = self.client.list_object_versions().bucket(&blob.bucket).prefix(&blob.key).send().await;
+            let page = match listed {
+                Ok(page) => page,
+                // R2 has no versions, and says so.
+                Err(error) if error.code() == Some("NotImplemented") => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+            let kept = page.versions().iter().map(|version| (version.key(), version.version_id()));
+            let markers = page.delete_markers().iter().map(|marker| (marker.key(), marker.version_id()));
+            let ids: Vec<&str> =
+                kept.chain(markers).filter(|(key, _)| *key == Some(blob.key.as_str())).filter_map(|(_, version)| version).collect();
+            if ids.is_empty() {
+                return Ok(());
+            }
+            for id in ids {
+                match self.client.delete_object().bucket(&blob.bucket).key(&blob.key).version_id(id).send().await.map_err(BlobError::from) {
+                    Ok(_) | Err(BlobError::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Err(Cause::TooManyPages(MAX_VERSION_PAGES).transient())
     }
 }
 

@@ -6,8 +6,10 @@ use backon::{ExponentialBuilder, Retryable as _};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use media_domain::{OwnerId, TenantId};
 use media_proto::v1::{
-    asset_service_client::AssetServiceClient, caption_service_client::CaptionServiceClient, playback_service_client::PlaybackServiceClient,
-    transcript_service_client::TranscriptServiceClient, upload_service_client::UploadServiceClient,
+    asset_service_client::AssetServiceClient, caption_service_client::CaptionServiceClient,
+    operations_service_client::OperationsServiceClient, playback_service_client::PlaybackServiceClient,
+    quarantine_service_client::QuarantineServiceClient, transcript_service_client::TranscriptServiceClient,
+    upload_service_client::UploadServiceClient,
 };
 use tonic::{
     Code, Request, Response, Status,
@@ -39,6 +41,8 @@ pub struct Api {
     pub playback: PlaybackServiceClient<Service>,
     pub captions: CaptionServiceClient<Service>,
     pub transcripts: TranscriptServiceClient<Service>,
+    pub operations: OperationsServiceClient<Service>,
+    pub quarantine: QuarantineServiceClient<Service>,
 }
 
 impl Api {
@@ -65,6 +69,8 @@ impl Api {
             uploads: UploadServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             assets: AssetServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             playback: PlaybackServiceClient::with_interceptor(channel.clone(), credentials.clone()),
+            operations: OperationsServiceClient::with_interceptor(channel.clone(), credentials.clone()),
+            quarantine: QuarantineServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             captions: CaptionServiceClient::with_interceptor(channel.clone(), credentials.clone())
                 .max_decoding_message_size(TEXT_BYTES_MAX),
             transcripts: TranscriptServiceClient::with_interceptor(channel, credentials).max_decoding_message_size(TEXT_BYTES_MAX),

@@ -51,6 +51,24 @@ pub enum Verb {
     Captions(verbs::captions::Captions),
     /// Show or search what was said
     Transcripts(verbs::transcripts::Transcripts),
+    /// Make everything of an asset again, from its scan on
+    Reprocess(verbs::reprocess::Reprocess),
+    /// Ask for one more variant of an asset
+    RequestVariant(verbs::request_variant::RequestVariant),
+    /// List jobs, newest first
+    Jobs(verbs::jobs::Jobs),
+    /// Try a job again that failed or was cancelled
+    Retry(verbs::retry::Retry),
+    /// Look at what was given up, and send it again
+    #[command(subcommand)]
+    DeadLetters(verbs::dead_letters::DeadLetters),
+    /// Have events published once more
+    Replay(verbs::replay::Replay),
+    /// Show how much is stored
+    Usage(verbs::usage::Usage),
+    /// Decide about assets in which something was found
+    #[command(subcommand)]
+    Quarantine(verbs::quarantine::Quarantine),
     /// Bring the database's schema up to date, as the owner of the schema
     Migrate(verbs::migrate::Migrate),
     /// Make a JWT for development

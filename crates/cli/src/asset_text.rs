@@ -74,7 +74,7 @@ fn variant(variant: &Variant) -> String {
     )
 }
 
-fn job(job: &Job) -> String {
+pub fn job(job: &Job) -> String {
     let required = if job.required { "required" } else { "" };
     format!(
         "{:<12}  {:<9}  {:>3} %  {required:<8}  {}",
@@ -100,7 +100,7 @@ pub fn caption(track: &CaptionTrack) -> String {
     )
 }
 
-fn bytes(size_bytes: i64) -> String {
+pub fn bytes(size_bytes: i64) -> String {
     HumanBytes(u64::try_from(size_bytes).unwrap_or(0)).to_string()
 }
 
@@ -109,7 +109,7 @@ fn size(width: Option<i32>, height: Option<i32>) -> Option<String> {
 }
 
 /// To the second, in UTC.
-fn when(time: Option<Timestamp>) -> String {
+pub fn when(time: Option<Timestamp>) -> String {
     time.and_then(|time| OffsetDateTime::from_unix_timestamp(time.seconds).ok())
         .and_then(|time| time.format(&Rfc3339).ok())
         .unwrap_or_default()

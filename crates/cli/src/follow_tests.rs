@@ -48,6 +48,14 @@ impl AssetService for Scripted {
     async fn delete_asset(&self, _: Request<DeleteAssetRequest>) -> Result<Response<DeleteAssetResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+
+    async fn reprocess_asset(&self, _: Request<ReprocessAssetRequest>) -> Result<Response<ReprocessAssetResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn request_variant(&self, _: Request<RequestVariantRequest>) -> Result<Response<RequestVariantResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 /// Follows over the scripted streams. Answers how it ended, the statuses seen, and how many streams were opened.

@@ -1,14 +1,22 @@
 //! A file per verb, and who calls which.
 
 pub mod captions;
+pub mod dead_letters;
 pub mod download;
+pub mod jobs;
 pub mod ls;
 pub mod migrate;
 pub mod play;
+pub mod quarantine;
+pub mod replay;
+pub mod reprocess;
+pub mod request_variant;
+pub mod retry;
 pub mod show;
 pub mod token;
 pub mod transcripts;
 pub mod upload;
+pub mod usage;
 pub mod watch;
 
 use crate::{
@@ -34,5 +42,13 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Verb::Captions(captions) => captions.run(&Api::connect(&caller).await?, json).await,
         Verb::Transcripts(transcripts) => transcripts.run(&Api::connect(&caller).await?, json).await,
         Verb::Download(download) => download.run(&Api::connect(&caller).await?, json).await,
+        Verb::Reprocess(reprocess) => reprocess.run(&Api::connect(&caller).await?, json).await,
+        Verb::RequestVariant(request) => request.run(&Api::connect(&caller).await?, json).await,
+        Verb::Jobs(jobs) => jobs.run(&Api::connect(&caller).await?, json).await,
+        Verb::Retry(retry) => retry.run(&Api::connect(&caller).await?, json).await,
+        Verb::DeadLetters(letters) => letters.run(&Api::connect(&caller).await?, json).await,
+        Verb::Replay(replay) => replay.run(&Api::connect(&caller).await?, json).await,
+        Verb::Usage(usage) => usage.run(&Api::connect(&caller).await?, json).await,
+        Verb::Quarantine(quarantine) => quarantine.run(&Api::connect(&caller).await?, json).await,
     }
 }

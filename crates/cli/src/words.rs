@@ -1,6 +1,10 @@
 //! The enums of the contract as the words of the design, and back.
 
-use media_domain::{CaptionKind, CaptionSource, Kind, Source, Status, asset::Priority};
+use media_domain::{
+    CaptionKind, CaptionSource, Kind, Source, Status,
+    asset::Priority,
+    work::{Queue, WorkState},
+};
 use media_proto::v1;
 
 fn word(name: &str, prefix: &str) -> String {
@@ -51,6 +55,26 @@ pub fn caption_source_named(source: CaptionSource) -> v1::CaptionSource {
     v1::CaptionSource::from_str_name(&format!("CAPTION_SOURCE_{}", source.as_str().to_uppercase())).unwrap_or_default()
 }
 
+pub fn queue(queue: v1::WorkQueue) -> String {
+    word(queue.as_str_name(), "WORK_QUEUE_")
+}
+
+pub fn outcome(outcome: v1::RedriveOutcome) -> String {
+    word(outcome.as_str_name(), "REDRIVE_OUTCOME_")
+}
+
+pub fn decision(kind: v1::QuarantineDecisionKind) -> String {
+    word(kind.as_str_name(), "QUARANTINE_DECISION_KIND_")
+}
+
+pub fn queue_named(queue: Queue) -> v1::WorkQueue {
+    v1::WorkQueue::from_str_name(&format!("WORK_QUEUE_{}", queue.as_str().to_uppercase())).unwrap_or_default()
+}
+
+pub fn job_status_named(state: WorkState) -> v1::JobStatus {
+    v1::JobStatus::from_str_name(&format!("JOB_STATUS_{}", state.as_str().to_uppercase())).unwrap_or_default()
+}
+
 pub fn kind_named(kind: Kind) -> v1::AssetKind {
     v1::AssetKind::from_str_name(&format!("ASSET_KIND_{}", kind.as_str().to_uppercase())).unwrap_or_default()
 }
@@ -87,6 +111,12 @@ mod tests {
         }
         for &each in Source::ALL {
             assert_eq!(source(source_named(each)), each.as_str());
+        }
+        for &each in Queue::ALL {
+            assert_eq!(queue(queue_named(each)), each.as_str());
+        }
+        for &each in WorkState::ALL {
+            assert_eq!(job(job_status_named(each)), each.as_str());
         }
         for &each in Priority::ALL {
             assert_ne!(priority_named(each), v1::Priority::Unspecified, "{each}");

@@ -18,6 +18,7 @@ pub enum Event {
     AssetUploaded(AssetUploaded),
     AssetScanned(AssetScanned),
     AssetQuarantined(AssetQuarantined),
+    AssetReleased(AssetReleased),
     AssetReady(AssetReady),
     AssetFailed(AssetFailed),
     AssetDeleted(AssetDeleted),
@@ -63,6 +64,15 @@ pub struct AssetScanned {
 #[serde(rename_all = "camelCase")]
 pub struct AssetQuarantined {
     pub asset_id: AssetId,
+    pub signature: String,
+    pub sha256: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssetReleased {
+    pub asset_id: AssetId,
+    /// What had been found, and may pass from now on.
     pub signature: String,
     pub sha256: String,
 }
@@ -170,6 +180,7 @@ impl Event {
             Event::AssetUploaded(_) => "media.asset.uploaded.v1",
             Event::AssetScanned(_) => "media.asset.scanned.v1",
             Event::AssetQuarantined(_) => "media.asset.quarantined.v1",
+            Event::AssetReleased(_) => "media.asset.released.v1",
             Event::AssetReady(_) => "media.asset.ready.v1",
             Event::AssetFailed(_) => "media.asset.failed.v1",
             Event::AssetDeleted(_) => "media.asset.deleted.v1",
@@ -191,6 +202,7 @@ impl Event {
             Event::AssetUploaded(e) => e.asset_id,
             Event::AssetScanned(e) => e.asset_id,
             Event::AssetQuarantined(e) => e.asset_id,
+            Event::AssetReleased(e) => e.asset_id,
             Event::AssetReady(e) => e.asset_id,
             Event::AssetFailed(e) => e.asset_id,
             Event::AssetDeleted(e) => e.asset_id,

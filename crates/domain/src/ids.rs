@@ -21,6 +21,8 @@ pub mod of {
     pub enum Transcript {}
     pub enum AiArtifact {}
     pub enum Event {}
+    pub enum DeadLetter {}
+    pub enum QuarantineDecision {}
     pub enum User {}
 }
 
@@ -36,6 +38,8 @@ pub type TranscriptId = Id<of::Transcript>;
 pub type AiArtifactId = Id<of::AiArtifact>;
 /// A row of the outbox; the CloudEvent's `id`.
 pub type EventId = Id<of::Event>;
+pub type DeadLetterId = Id<of::DeadLetter>;
+pub type QuarantineDecisionId = Id<of::QuarantineDecision>;
 /// A person or service of a tenant, known to us by id only.
 pub type OwnerId = Id<of::User>;
 
@@ -132,6 +136,11 @@ impl<'de, Of> Deserialize<'de> for Id<Of> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TenantId(pub Uuid);
+
+impl TenantId {
+    /// The tenant of what no tenant can be read of: the UUID of zeros, which no tenant has.
+    pub const NOBODY: Self = Self(Uuid::nil());
+}
 
 impl fmt::Display for TenantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

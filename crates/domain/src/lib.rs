@@ -15,6 +15,7 @@ pub mod plan;
 pub mod profile;
 pub mod profiles;
 pub mod provenance;
+pub mod quarantine;
 pub mod reason;
 pub mod recipe;
 pub mod variant;
@@ -23,7 +24,10 @@ pub mod work;
 pub use asset::{Kind, Source, Status};
 pub use blob::BlobName;
 pub use caption::{CaptionKind, CaptionSource};
-pub use ids::{AiArtifactId, AssetId, CaptionTrackId, EventId, JobId, OwnerId, TenantId, TranscriptId, UploadId, VariantId, WorkId};
+pub use ids::{
+    AiArtifactId, AssetId, CaptionTrackId, DeadLetterId, EventId, JobId, OwnerId, QuarantineDecisionId, TenantId, TranscriptId, UploadId,
+    VariantId, WorkId,
+};
 pub use info::MediaInfo;
 pub use profile::Profile;
 pub use profiles::Profiles;

@@ -101,6 +101,33 @@ pub fn after_scan(kind: Kind, mime: &str, profiles: &Profiles) -> Option<Plan> {
     }
 }
 
+/// What comes of one profile that is asked for after its asset was planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum One {
+    /// It is made, as a part of this group.
+    Make(Group),
+    /// The file gives no ground for it, and why.
+    Skip(&'static str),
+    /// No profile of the kind has the name.
+    Unknown,
+}
+
+/// Decides on one profile, also one that was added after the asset. `info` is what the probe found, where the asset was probed.
+pub fn one(kind: Kind, info: Option<&MediaInfo>, profiles: &Profiles, name: &ProfileName) -> One {
+    let Some((profile, track)) = profiles.find_with_track(kind, name.as_str()) else { return One::Unknown };
+    let Some(info) = info else {
+        // What is not looked into: the text of a subtitle, and office files, of which nothing can be drawn.
+        return if kind.pipeline() == Kind::Subtitle { One::Make(profile.group) } else { One::Skip("files of this type have no preview") };
+    };
+    if let Some(why) = does_not_apply(profile, &profiles.of_kind(kind), info) {
+        return One::Skip(why);
+    }
+    if track > 0 && !tracks_of(profile, info).contains(&track) {
+        return One::Skip("the file has no such track");
+    }
+    track_does_not_apply(profile, info, track).map_or(One::Make(profile.group), One::Skip)
+}
+
 fn check(kind: Kind, info: &MediaInfo) -> Result<(), Refused> {
     let missing = |what: &str| Refused::new(Reason::Unsupported, format!("the file has no {what}"));
     match kind.pipeline() {
@@ -271,6 +298,20 @@ mod tests {
         assert_eq!(made, [(Group::Poster, "poster"), (Group::Ladder, "h264-360p"), (Group::Vp9, "vp9-360p")]);
         assert!(plan.skipped.iter().any(|(name, why)| name.as_str() == "av1-1080p" && why.contains("smaller")), "{:?}", plan.skipped);
         assert!(!plan.skipped.iter().any(|(name, _)| name.as_str() == "av1-720p"), "nobody spoke of it");
+    }
+
+    #[test]
+    fn one_profile_is_made_skipped_or_unknown_by_what_the_file_is() {
+        let profiles = Profiles::built_in().unwrap();
+        let of = |kind, info: Option<&MediaInfo>, name: &str| one(kind, info, &profiles, &name.to_owned().try_into().unwrap());
+        let film = video(1280, 720, true);
+        assert_eq!(of(Kind::Video, Some(&film), "av1-720p"), One::Make(Group::Av1), "what is made only for those who ask");
+        assert_eq!(of(Kind::Video, Some(&film), "h264-2160p"), One::Skip("the source is smaller"));
+        assert_eq!(of(Kind::Video, Some(&film), "aac-128k-t2"), One::Skip("the file has no such track"));
+        assert_eq!(of(Kind::Video, Some(&film), "webp-320"), One::Unknown, "a profile of another kind");
+        assert_eq!(of(Kind::Subtitle, None, "vtt"), One::Make(Group::Subtitles));
+        assert_eq!(of(Kind::Document, None, "webp-640"), One::Skip("files of this type have no preview"));
+        assert_eq!(of(Kind::AiAudio, Some(&film), "opus-96k"), One::Make(Group::Audio));
     }
 
     #[test]

@@ -55,5 +55,7 @@ words! {
         Partial = "partial",
         /// Something was found.
         Infected = "infected",
+        /// Something was found that an administrator let pass, and nothing else.
+        Released = "released",
     }
 }

@@ -12,6 +12,8 @@ words! {
     Group {
         /// Hash, scan, sniff.
         Scan = "scan",
+        /// The scan of what was scanned before, by newer signatures or after a release: nothing is made again.
+        Rescan = "rescan",
         /// Look into the file and plan what follows.
         Probe = "probe",
         /// 16 kHz mono PCM for the captioner.
@@ -72,7 +74,7 @@ impl Queue {
 impl Group {
     pub const fn queue(self) -> Queue {
         match self {
-            Group::Scan => Queue::Scan,
+            Group::Scan | Group::Rescan => Queue::Scan,
             Group::Captions | Group::CaptionCopies => Queue::Caption,
             _ => Queue::Transcode,
         }
@@ -82,7 +84,7 @@ impl Group {
     /// the poster before the rungs.
     pub const fn rank(self) -> i16 {
         match self {
-            Group::Scan | Group::Probe | Group::Captions | Group::CaptionCopies => 0,
+            Group::Scan | Group::Rescan | Group::Probe | Group::Captions | Group::CaptionCopies => 0,
             Group::Speech => 1,
             Group::Poster | Group::Subtitles => 2,
             Group::Storyboard | Group::Audio | Group::Stills | Group::Pages => 3,

@@ -16,6 +16,8 @@ const PREFIX: &str = "cloudEvents_";
 const SOURCE: &str = "/media";
 const JSON: &str = "application/json";
 const TRACEPARENT: &str = "traceparent";
+/// Of a command: whose work it is.
+pub(crate) const TENANT: &str = "tenantid";
 /// AMQP's delivery mode "persistent".
 const PERSISTENT: u8 = 2;
 
@@ -51,6 +53,8 @@ pub struct OutboundEvent {
 #[derive(Clone, Debug)]
 pub struct OutboundCommand {
     pub id: EventId,
+    /// Whose work it is: for whoever finds the message among the dead letters.
+    pub tenant: TenantId,
     pub queue: Queue,
     /// How long the broker holds it back.
     pub delay: Option<Delay>,
@@ -152,6 +156,7 @@ impl OutboundEvent {
 impl OutboundCommand {
     fn to_wire(&self) -> Wire {
         let mut headers = FieldTable::default();
+        headers.insert(TENANT.into(), AMQPValue::LongString(self.tenant.to_string().into()));
         if let Some(traceparent) = &self.traceparent {
             headers.insert(TRACEPARENT.into(), AMQPValue::LongString(traceparent.as_str().into()));
         }
@@ -294,6 +299,7 @@ mod tests {
     fn a_delayed_command_goes_to_its_delay_queue_and_must_arrive() {
         let command = OutboundCommand {
             id: EventId::generate(),
+            tenant: event().tenant,
             queue: Queue::Transcode,
             delay: Some(Delay::OneMinute),
             traceparent: None,
@@ -301,5 +307,6 @@ mod tests {
         };
         let wire = command.to_wire();
         assert_eq!((wire.exchange, wire.routing_key.as_str(), wire.mandatory), ("media.commands", "media.transcode.delay.1m", true));
+        assert_eq!(header(&wire.properties, TENANT).unwrap(), command.tenant.to_string());
     }
 }

@@ -162,7 +162,7 @@ fn outbound(row: &OutboxRow) -> (Span, Outbound) {
     let traceparent = trace_context::traceparent_of(&span).or_else(|| row.traceparent.clone());
     let message = match (row.kind, command(&row.routing_key)) {
         (OutboxKind::Command, Some((queue, delay))) => {
-            Outbound::Command(OutboundCommand { id: row.id, queue, delay, traceparent, body: row.data.clone() })
+            Outbound::Command(OutboundCommand { id: row.id, tenant: row.tenant, queue, delay, traceparent, body: row.data.clone() })
         }
         (kind, _) => Outbound::Event(OutboundEvent {
             id: row.id,

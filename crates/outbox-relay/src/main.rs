@@ -1,6 +1,7 @@
-//! media-outbox-relay: publishes what the outbox holds.
+//! media-outbox-relay: publishes what the outbox holds, and makes rows of what the broker gave up.
 
 mod config;
+mod dead_letters;
 mod drain;
 
 use std::process::ExitCode;
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 use media_messaging::Broker;
 use media_storage::Database;
 
-use crate::{config::RelayConfig, drain::Relay};
+use crate::{config::RelayConfig, dead_letters::DeadLetterMover, drain::Relay};
 
 const NAME: &str = "media-outbox-relay";
 
@@ -19,7 +20,9 @@ fn main() -> ExitCode {
         let broker = Broker::connect(&amqp, NAME).await?;
         media_worker::watch_database(&cx, &database);
         media_worker::watch_broker(&cx, &broker);
-        Relay { database, broker, config: drain }.run(&cx.shutdown.soft).await;
+        let mover = DeadLetterMover { database: database.clone(), broker: broker.clone() };
+        let relay = Relay { database, broker, config: drain };
+        tokio::join!(relay.run(&cx.shutdown.soft), mover.run(&cx.shutdown.soft));
         Ok(())
     })
 }

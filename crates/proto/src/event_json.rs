@@ -39,6 +39,7 @@ fn every_event_reads_as_its_message_and_loses_nothing() {
         signature: "Eicar-Signature".into(),
         sha256: sha256(),
     }));
+    agrees::<v1::AssetReleased>(&Event::AssetReleased(AssetReleased { asset_id, signature: "Eicar-Signature".into(), sha256: sha256() }));
     agrees::<v1::AssetReady>(&Event::AssetReady(AssetReady { asset_id, kind: Kind::Video }));
     agrees::<v1::AssetFailed>(&Event::AssetFailed(AssetFailed { asset_id, reason: Reason::HashMismatch }));
     agrees::<v1::AssetDeleted>(&Event::AssetDeleted(AssetDeleted { asset_id }));
@@ -99,7 +100,15 @@ fn every_event_reads_as_its_message_and_loses_nothing() {
 #[test]
 fn the_descriptors_hold_every_service() {
     let text = String::from_utf8_lossy(crate::FILE_DESCRIPTOR_SET);
-    for service in ["UploadService", "AssetService", "PlaybackService", "CaptionService", "TranscriptService"] {
+    for service in [
+        "UploadService",
+        "AssetService",
+        "PlaybackService",
+        "CaptionService",
+        "TranscriptService",
+        "OperationsService",
+        "QuarantineService",
+    ] {
         assert!(text.contains(service), "{service}");
     }
 }

@@ -1,10 +1,8 @@
 //! The one pass over an original: hash, clamd and sniffing share each byte that is read.
 
-use std::time::Duration;
-
-use media_blobs::{BlobError, Blobs, keys};
+use media_blobs::{BlobError, Blobs, Key, keys};
 use media_domain::{
-    BlobName, Kind, Profiles, Reason, Status,
+    BlobName, Kind, Profiles, Reason, Status, WorkId,
     event::{AssetQuarantined, AssetScanned, Event},
     plan,
     reason::Verdict,
@@ -32,13 +30,12 @@ pub struct Scanner {
     pub clamd: ClamdConfig,
 }
 
-/// What the pass found, and where the original is now.
+/// What the pass found, where the original was, and where it is from the commit on.
 pub struct Found {
     kind: Kind,
     scanned: Scanned,
-    original: BlobName,
-    /// The copy in quarantine, of an infected file.
-    quarantined: Option<BlobName>,
+    before: BlobName,
+    after: BlobName,
     priority: i16,
 }
 
@@ -57,16 +54,22 @@ impl Work for Scanner {
         tx.assets().set_scanned(id, &found.scanned).await?;
         let told = AssetScanned { asset_id: id, verdict: *verdict, sha256: sha256.clone(), mime: mime.clone(), size_bytes: *size_bytes };
         tx.outbox().event(&Event::AssetScanned(told)).await?;
-        if let Some(quarantined) = &found.quarantined {
+        tx.blobs().put(&found.after, Some(sha256), Some(*size_bytes)).await?;
+        if found.after != found.before {
+            tx.assets().set_blob(id, &found.after).await?;
+            tx.blobs().doom_left(&found.before).await?;
+        }
+        if *verdict == Verdict::Infected {
+            // What is still made of it cannot be read any more.
+            tx.work().revoke_of_asset(id).await?;
             tx.assets().advance(id, Status::Quarantined).await?;
-            tx.assets().set_blob(id, quarantined).await?;
-            tx.blobs().put(quarantined, Some(sha256), Some(*size_bytes)).await?;
-            tx.blobs().doom(&found.original, Duration::ZERO).await?;
             let told = AssetQuarantined { asset_id: id, signature: signature.clone().unwrap_or_default(), sha256: sha256.clone() };
             return tx.outbox().event(&Event::AssetQuarantined(told)).await;
         }
-        tx.blobs().put(&found.original, Some(sha256), Some(*size_bytes)).await?;
         tx.assets().advance(id, Status::Transcoding).await?;
+        if lease.group == Group::Rescan {
+            return tx.ready_if_complete(id).await.map(|_ready| ());
+        }
         match plan::after_scan(found.kind, mime, &self.profiles) {
             // Nothing is required of these: they pass through, so that consumers see one path.
             Some(plan) => tx.carry_out(id, &plan, found.priority).await,
@@ -82,33 +85,35 @@ impl Scanner {
         drop(tx);
 
         let pass = self.pass(&asset, progress).await?;
-        let verdict = match (&pass.answer, pass.sent_whole) {
-            (Answer::Found { .. }, _) => Verdict::Infected,
-            (Answer::NothingFound, true) => Verdict::Clean,
-            (Answer::NothingFound, false) | (Answer::LimitHit, _) => Verdict::Partial,
-        };
-        let signature = match pass.answer {
-            Answer::Found { signature } => Some(signature),
-            _ => None,
+        let (verdict, signature) = match (pass.answer, pass.sent_whole) {
+            (Answer::Found { signature }, _) => (self.judge(lease, &pass.sha256, &signature).await?, Some(signature)),
+            (Answer::NothingFound, true) => (Verdict::Clean, None),
+            (Answer::NothingFound, false) | (Answer::LimitHit, _) => (Verdict::Partial, None),
         };
         let media_type = sniff::media_type(&pass.head);
-        let quarantined = if verdict == Verdict::Infected {
-            // A move is copy, commit, delete: the janitor removes the original after the commit has doomed it.
-            let target = self.blobs.in_quarantine(&keys::original(asset.tenant, asset.id));
-            self.blobs.copy(&asset.blob, &target).await.map_err(store)?;
-            Some(target)
-        } else {
+        if verdict != Verdict::Infected {
             accept(&asset, &pass.sha256, pass.size_bytes, verdict, media_type)?;
-            None
-        };
+        }
+        let after = place(&self.blobs, &asset, verdict, lease.work);
+        if after != asset.blob {
+            // A move is copy, commit, delete: the janitor removes what was left after the commit has doomed it.
+            self.blobs.copy(&asset.blob, &after).await.map_err(store)?;
+        }
         let mime = media_type.unwrap_or("application/octet-stream").to_owned();
         Ok(Found {
             kind: asset.kind,
             scanned: Scanned { sha256: pass.sha256, mime, size_bytes: pass.size_bytes, verdict, signature },
-            original: asset.blob,
-            quarantined,
+            before: asset.blob,
+            after,
             priority: asset.priority,
         })
+    }
+
+    /// Whether what was found in these bytes was released by an administrator. clamd names the first that it finds.
+    async fn judge(&self, lease: &Lease, sha256: &str, signature: &str) -> Result<Verdict, JobError> {
+        let mut tx = self.database.in_tenant(lease.tenant, "scanner.judge").await?;
+        let may_pass = tx.quarantine().may_pass(sha256, signature).await?;
+        Ok(if may_pass { Verdict::Released } else { Verdict::Infected })
     }
 
     async fn pass(&self, asset: &Asset, progress: &Progress) -> Result<Pass, JobError> {
@@ -137,6 +142,19 @@ struct Pass {
     answer: Answer,
     /// Whether clamd was sent every byte.
     sent_whole: bool,
+}
+
+/// Where an original belongs by its verdict: in quarantine, or out of it. One that is moved out gets a name that it never had: what was
+/// doomed when it was moved in may still be deleted by a janitor that is late.
+fn place(blobs: &Blobs, asset: &Asset, verdict: Verdict, work: WorkId) -> BlobName {
+    let own = asset.blob.key.parse::<Key>().ok().filter(|key| key.asset == asset.id);
+    let moved = keys::moved_original(asset.tenant, asset.id, work);
+    let quarantined = blobs.in_quarantine(own.as_ref().unwrap_or(&moved));
+    match (verdict == Verdict::Infected, quarantined.bucket == asset.blob.bucket) {
+        (true, true) | (false, false) => asset.blob.clone(),
+        (true, false) => quarantined,
+        (false, true) => blobs.in_bucket(&moved),
+    }
 }
 
 /// Refuses a file that is not what its uploader declared, or that its kind does not take.

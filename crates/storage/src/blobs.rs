@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use media_domain::BlobName;
+use media_domain::{AssetId, BlobName};
 
 use crate::{StorageError, TenantTx, error::exactly_one};
 
@@ -92,6 +92,61 @@ impl Blobs<'_> {
         )
         .fetch_one(self.0.connection())
         .await?)
+    }
+
+    /// Whether an object is there to be read: noted, and not doomed.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn is_live(&mut self, blob: &BlobName) -> Result<bool, StorageError> {
+        Ok(sqlx::query_scalar!(
+            r#"-- blobs.is_live
+            SELECT EXISTS (SELECT FROM media.blobs WHERE bucket = $1 AND key = $2 AND doomed_at IS NULL) AS "live!""#,
+            blob.bucket,
+            blob.key,
+        )
+        .fetch_one(self.0.connection())
+        .await?)
+    }
+
+    /// Dooms the original that an asset has just left, at once, unless another asset names it too.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn doom_left(&mut self, blob: &BlobName) -> Result<(), StorageError> {
+        sqlx::query!(
+            "-- blobs.doom_left
+            UPDATE media.blobs SET doomed_at = least(doomed_at, clock_timestamp()) WHERE bucket = $1 AND key = $2
+              AND NOT EXISTS (SELECT FROM media.assets a WHERE a.bucket = $1 AND a.key = $2 AND a.purged_at IS NULL)",
+            blob.bucket,
+            blob.key,
+        )
+        .execute(self.0.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Dooms everything of an asset at once: what its rows name, and what else lies in its `folder`, such as variants that were
+    /// made again since. What a row of another asset names stays.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn doom_all(&mut self, asset: AssetId, folder: &str) -> Result<u64, StorageError> {
+        let done = sqlx::query!(
+            "-- blobs.doom_all
+            UPDATE media.blobs b SET doomed_at = least(b.doomed_at, clock_timestamp())
+            WHERE (starts_with(b.key, $2)
+                OR EXISTS (SELECT FROM media.assets a WHERE a.id = $1 AND a.bucket = b.bucket AND a.key = b.key)
+                OR EXISTS (SELECT FROM media.variants v WHERE v.asset_id = $1 AND v.bucket = b.bucket AND v.key = b.key)
+                OR EXISTS (SELECT FROM media.caption_tracks c WHERE c.asset_id = $1 AND c.bucket = b.bucket AND b.key IN (c.key, c.version_key)))
+              AND NOT EXISTS (SELECT FROM media.assets a WHERE a.id <> $1 AND a.bucket = b.bucket AND a.key = b.key AND a.purged_at IS NULL)
+              AND NOT EXISTS (SELECT FROM media.variants v WHERE v.asset_id <> $1 AND v.bucket = b.bucket AND v.key = b.key)",
+            asset.as_uuid(),
+            folder,
+        )
+        .execute(self.0.connection())
+        .await?;
+        Ok(done.rows_affected())
     }
 
     /// Dooms an object that no row names any more. Whoever was given its URL may read it for `keep` longer.

@@ -11,8 +11,8 @@ use sqlx::{
 
 use crate::{
     StorageError, across::Across, ai_artifacts::AiArtifacts, assets::Assets, blobs::Blobs, caption_copies::CaptionCopies,
-    caption_tracks::CaptionTracks, dead_letters::DeadLetters, outbox::Outbox, output_uploads::OutputUploads, transcode_jobs::TranscodeJobs,
-    transcripts::Transcripts, uploads::Uploads, variants::Variants, work::Work,
+    caption_tracks::CaptionTracks, dead_letters::DeadLetters, outbox::Outbox, output_uploads::OutputUploads, quarantine::Quarantine,
+    transcode_jobs::TranscodeJobs, transcripts::Transcripts, uploads::Uploads, variants::Variants, work::Work,
 };
 
 /// How to reach Postgres.
@@ -178,6 +178,9 @@ impl TenantTx {
     }
     pub fn outbox(&mut self) -> Outbox<'_> {
         Outbox(self)
+    }
+    pub fn quarantine(&mut self) -> Quarantine<'_> {
+        Quarantine(self)
     }
     pub fn dead_letters(&mut self) -> DeadLetters<'_> {
         DeadLetters(self)

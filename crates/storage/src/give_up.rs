@@ -32,7 +32,7 @@ impl TenantTx {
             }
         }
         self.work().end_failed(lease, reason, detail).await?;
-        let mut needed = matches!(lease.group, Group::Scan | Group::Probe);
+        let mut needed = matches!(lease.group, Group::Scan | Group::Rescan | Group::Probe);
         let failed = self.transcode_jobs().fail(lease.work, reason, detail).await?;
         needed |= failed.iter().any(|job| job.required);
         self.say_failed(lease, failed, reason).await?;

@@ -8,6 +8,7 @@
 //! database's, never invented in between; nothing but the transaction is awaited between `in_tenant` and `commit`.
 
 pub mod across;
+pub mod again;
 pub mod ai_artifacts;
 pub mod assets;
 pub mod blobs;
@@ -18,15 +19,20 @@ pub mod database;
 pub mod dead_letters;
 pub mod error;
 mod give_up;
+pub mod job_list;
 pub mod migrate;
 pub mod notify;
 pub mod outbox;
+pub mod outbox_replay;
 pub mod output_uploads;
 mod planning;
+pub mod quarantine;
+pub mod redrive;
 pub mod transcode_jobs;
 pub mod transcript_search;
 pub mod transcripts;
 pub mod uploads;
+pub mod usage;
 pub mod variants;
 pub mod work;
 

@@ -21,7 +21,7 @@ use crate::{
 /// How many partitions the outbox has: the low four bits of the aggregate's id (`outbox.part`).
 pub const PARTITIONS: i16 = 16;
 /// The class of our advisory locks on partitions.
-const LOCK_CLASS: i32 = 0x6d65_6469;
+pub(crate) const LOCK_CLASS: i32 = 0x6d65_6469;
 
 /// Writes for the transaction's tenant.
 pub struct Outbox<'t>(pub(crate) &'t mut TenantTx);

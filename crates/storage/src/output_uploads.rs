@@ -38,16 +38,19 @@ impl OutputUploads<'_> {
         crate::error::exactly_one(done.rows_affected(), StorageError::LeaseLost)
     }
 
-    /// What attempts before this one opened.
+    /// What attempts before this one opened, also those of work on the same asset that is over: a late Complete of one would
+    /// meet the key that this attempt writes.
     ///
     /// # Errors
     /// [`StorageError::Unavailable`] and the like.
     pub async fn of_earlier_attempts(&mut self, lease: &Lease) -> Result<Vec<OutputUpload>, StorageError> {
         let rows = sqlx::query!(
             "-- output_uploads.of_earlier_attempts
-            SELECT bucket, key, s3_upload_id FROM media.output_uploads WHERE work_id = $1 AND attempt < $2",
+            SELECT u.bucket, u.key, u.s3_upload_id FROM media.output_uploads u JOIN media.work w ON w.id = u.work_id
+            WHERE (w.id = $1 AND u.attempt < $2) OR (w.asset_id = $3 AND w.id <> $1 AND w.state IN ('succeeded', 'failed', 'cancelled'))",
             lease.work.as_uuid(),
             lease.attempt,
+            lease.asset.as_uuid(),
         )
         .fetch_all(self.0.connection())
         .await?;

@@ -27,15 +27,15 @@ pub struct Job {
     pub error_message: Option<String>,
 }
 
-struct JobRow {
-    id: Uuid,
-    profile: String,
-    status: String,
-    required: bool,
-    progress_percent: i16,
-    attempts: i32,
-    reason: Option<String>,
-    error_message: Option<String>,
+pub(crate) struct JobRow {
+    pub id: Uuid,
+    pub profile: String,
+    pub status: String,
+    pub required: bool,
+    pub progress_percent: i16,
+    pub attempts: i32,
+    pub reason: Option<String>,
+    pub error_message: Option<String>,
 }
 
 impl TryFrom<JobRow> for Job {
@@ -252,6 +252,29 @@ impl TranscodeJobs<'_> {
         .execute(self.0.connection())
         .await?;
         Ok(())
+    }
+
+    /// Whether an asset's jobs were planned and all that are required are done.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn are_complete(&mut self, asset: AssetId) -> Result<bool, StorageError> {
+        Ok(sqlx::query_scalar!(
+            r#"-- transcode_jobs.are_complete
+            SELECT count(*) > 0 AND count(*) FILTER (WHERE required AND status <> 'succeeded') = 0 AS "complete!"
+            FROM media.transcode_jobs WHERE asset_id = $1"#,
+            asset.as_uuid(),
+        )
+        .fetch_one(self.0.connection())
+        .await?)
+    }
+
+    /// Whether a profile of an asset was made.
+    ///
+    /// # Errors
+    /// [`StorageError::BadRow`] if a row cannot be read.
+    pub async fn is_made(&mut self, asset: AssetId, profile: &ProfileName) -> Result<bool, StorageError> {
+        Ok(self.list(asset).await?.iter().any(|job| &job.profile == profile && job.state == WorkState::Succeeded))
     }
 
     /// How many required profiles of an asset do not exist yet.

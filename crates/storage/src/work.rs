@@ -5,7 +5,7 @@ use std::time::Duration;
 use media_domain::{
     AssetId, Reason, TenantId, WorkId,
     command::Delay,
-    work::{Group, Queue},
+    work::{Group, Queue, WorkState},
 };
 
 use crate::{
@@ -312,6 +312,53 @@ impl Work<'_> {
         .execute(self.0.connection())
         .await?;
         Ok(())
+    }
+
+    /// Takes all work on an asset away at once, also what runs: its worker finds the lease lost, and writes nothing. Unlike
+    /// after [`cancel_of_asset`](Self::cancel_of_asset), the same can be planned anew in this transaction.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn revoke_of_asset(&mut self, asset: AssetId) -> Result<(), StorageError> {
+        sqlx::query!(
+            "-- work.revoke_of_asset
+            UPDATE media.work SET state = 'cancelled', cancel_requested = true, lease_owner = NULL, lease_until = NULL,
+              finished_at = clock_timestamp()
+            WHERE asset_id = $1 AND state IN ('waiting', 'running')",
+            asset.as_uuid(),
+        )
+        .execute(self.0.connection())
+        .await?;
+        // Nothing waits or runs any more: of this, only the jobs are left.
+        self.cancel_of_asset(asset).await
+    }
+
+    /// The work of a group that waits, locked so that nobody claims it before the transaction ends.
+    pub(crate) async fn lock_waiting(&mut self, asset: AssetId, group: Group) -> Result<Option<WorkId>, StorageError> {
+        let id = sqlx::query_scalar!(
+            "-- work.lock_waiting
+            SELECT id FROM media.work WHERE asset_id = $1 AND group_name = $2 AND state = 'waiting' FOR UPDATE",
+            asset.as_uuid(),
+            group.as_str(),
+        )
+        .fetch_optional(self.0.connection())
+        .await?;
+        Ok(id.map(WorkId::from))
+    }
+
+    /// Whose a piece of work is, what, and how far.
+    ///
+    /// # Errors
+    /// [`StorageError::BadRow`] if the row cannot be read.
+    pub async fn lookup(&mut self, work: WorkId) -> Result<Option<(AssetId, Group, WorkState)>, StorageError> {
+        let row = sqlx::query!("-- work.lookup\nSELECT asset_id, group_name, state FROM media.work WHERE id = $1", work.as_uuid())
+            .fetch_optional(self.0.connection())
+            .await?;
+        row.map(|row| {
+            let group = word("work", "group_name", work.as_uuid(), &row.group_name)?;
+            Ok((row.asset_id.into(), group, word("work", "state", work.as_uuid(), &row.state)?))
+        })
+        .transpose()
     }
 
     /// Asks a queue's worker to look for work, in the name of a row that waits.

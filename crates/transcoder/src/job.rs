@@ -283,7 +283,9 @@ async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant],
         tx.outbox().event(&Event::VariantCreated(created)).await?;
     }
     tx.output_uploads().forget(lease.work).await?;
+    // Text that was made before stays: a person may have edited it.
     if lease.group == Group::Speech
+        && !tx.transcode_jobs().is_made(lease.asset, &ProfileName::captions()).await?
         && let Some(captions) = tx.work().plan(lease.asset, Group::Captions, priority).await?
     {
         tx.transcode_jobs().plan(lease.asset, captions, &ProfileName::captions(), false).await?;

@@ -8,7 +8,8 @@ use media_domain::{OwnerId, TenantId};
 use media_proto::v1::{
     Asset, AssetKind, AssetStatus, CompleteUploadRequest, CreateUploadRequest, CreateUploadResponse, GetAssetRequest, GetAssetResponse,
     Job, JobStatus, SignedPart, asset_service_client::AssetServiceClient, caption_service_client::CaptionServiceClient,
-    playback_service_client::PlaybackServiceClient, transcript_service_client::TranscriptServiceClient,
+    operations_service_client::OperationsServiceClient, playback_service_client::PlaybackServiceClient,
+    quarantine_service_client::QuarantineServiceClient, transcript_service_client::TranscriptServiceClient,
     upload_service_client::UploadServiceClient,
 };
 use tonic::{
@@ -49,6 +50,8 @@ pub struct Caller {
     pub playback: PlaybackServiceClient<Authorized>,
     pub captions: CaptionServiceClient<Authorized>,
     pub transcripts: TranscriptServiceClient<Authorized>,
+    pub operations: OperationsServiceClient<Authorized>,
+    pub quarantine: QuarantineServiceClient<Authorized>,
     http: reqwest::Client,
 }
 
@@ -77,6 +80,8 @@ impl Caller {
             uploads: UploadServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             assets: AssetServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             playback: PlaybackServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            operations: OperationsServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            quarantine: QuarantineServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             captions: CaptionServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             transcripts: TranscriptServiceClient::with_interceptor(channel, bearer),
             http: reqwest::Client::new(),

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use media_devstack::Binary;
-use media_domain::{AssetId, CaptionTrackId, TenantId};
+use media_domain::{AssetId, CaptionTrackId, DeadLetterId, JobId, TenantId};
 use media_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         AbortUploadRequest, AssetKind, AssetStatus, CaptionDecision, CaptionKind, CaptionSource, CompleteUploadRequest, DeleteAssetRequest,
         DeleteCaptionTrackRequest, GenerateCaptionsRequest, GetAssetRequest, GetCaptionTrackRequest, GetDownloadUrlRequest,
-        GetPlaybackRequest, GetTranscriptRequest, ImportCaptionTrackRequest, ListAssetsRequest, ListCaptionTracksRequest,
-        ListTranscriptsRequest, ReviewCaptionTrackRequest, RevokePlaybackRequest, SearchTranscriptsRequest, SignUploadPartsRequest,
-        UpdateCaptionTrackRequest, WatchAssetRequest, asset_service_client::AssetServiceClient,
+        GetPlaybackRequest, GetTranscriptRequest, GetUsageRequest, ImportCaptionTrackRequest, ListAssetsRequest, ListCaptionTracksRequest,
+        ListDeadLettersRequest, ListJobsRequest, ListQuarantinedRequest, ListTranscriptsRequest, PurgeAssetRequest,
+        RedriveDeadLettersRequest, ReleaseAssetRequest, ReplayEventsRequest, ReprocessAssetRequest, RequestVariantRequest,
+        RescanAssetRequest, RetryJobRequest, ReviewCaptionTrackRequest, RevokePlaybackRequest, SearchTranscriptsRequest,
+        SignUploadPartsRequest, UpdateCaptionTrackRequest, WatchAssetRequest, asset_service_client::AssetServiceClient,
     },
 };
 use prost::Message;
@@ -52,6 +54,13 @@ async fn a_call_without_a_good_token_is_refused_by_its_fault() {
     assert_eq!(refused(reader.assets.delete_asset(DeleteAssetRequest { asset_id: id.clone(), ..Default::default() }).await), missing);
     let mut writer = Caller::with_token(&url, tenant, caller::token(tenant, "media.write", 60)).await;
     assert_eq!(refused(writer.assets.get_asset(get.clone()).await), missing);
+    // Everything that an ordinary service may do is not enough for what administrators do.
+    let mut service = Caller::with_token(&url, tenant, caller::token(tenant, "media.read media.write media.delete media.review", 60)).await;
+    service.operations.get_usage(GetUsageRequest {}).await.unwrap();
+    assert_eq!(refused(service.operations.list_dead_letters(ListDeadLettersRequest::default()).await), missing);
+    assert_eq!(refused(service.quarantine.list_quarantined(ListQuarantinedRequest::default()).await), missing);
+    let purge = PurgeAssetRequest { asset_id: id.clone(), why: "why not".to_owned() };
+    assert_eq!(refused(service.quarantine.purge_asset(purge).await), missing);
 
     // A good token of one tenant, and a call that names another.
     let other = TenantId(Uuid::new_v4());
@@ -71,13 +80,24 @@ async fn every_method_answers_another_tenants_asset_as_one_that_never_was() {
     let track = owner.import(&id, "en", CaptionKind::Captions, &samples::subtitle()).await.unwrap().id;
     let mut stranger = world.caller().await;
     let (never, no_track) = (AssetId::generate().to_string(), CaptionTrackId::generate().to_string());
+    let (job, letter) = job_and_letter(&world, owner.tenant, &id).await;
     for method in methods() {
-        let foreign = ask(&mut stranger, &method, &id, &track).await;
+        let theirs = match method.as_str() {
+            "OperationsService/RetryJob" => &job,
+            "OperationsService/RedriveDeadLetters" => &letter,
+            _ => &id,
+        };
+        let foreign = ask(&mut stranger, &method, theirs, &track).await;
         let (Some(foreign), Some(unknown)) = (foreign, ask(&mut stranger, &method, &never, &no_track).await) else {
             continue;
         };
         let (foreign, unknown) = (foreign.expect_err(&method), unknown.expect_err(&method));
-        assert_eq!(super::refusal(&foreign), reason(Code::NotFound, "ASSET_NOT_FOUND"), "{method}");
+        let not_found = match method.as_str() {
+            "OperationsService/RetryJob" => "JOB_NOT_FOUND",
+            "OperationsService/RedriveDeadLetters" => "DEAD_LETTER_NOT_FOUND",
+            _ => "ASSET_NOT_FOUND",
+        };
+        assert_eq!(super::refusal(&foreign), reason(Code::NotFound, not_found), "{method}");
         assert_eq!((foreign.message(), foreign.details()), (unknown.message(), unknown.details()), "{method}");
     }
     let listed = stranger.assets.list_assets(ListAssetsRequest::default()).await.unwrap().into_inner();
@@ -91,10 +111,42 @@ async fn every_method_answers_another_tenants_asset_as_one_that_never_was() {
         assert_eq!(super::refusal(&foreign), reason(Code::NotFound, "CAPTION_TRACK_NOT_FOUND"), "{method}");
         assert_eq!((foreign.message(), foreign.details()), (unknown.message(), unknown.details()), "{method}");
     }
+    // What tells of no asset by its id tells of none of theirs either; the owner is told.
+    for (caller, there) in [(&mut stranger, 0), (&mut owner, 1)] {
+        let jobs = caller.operations.list_jobs(ListJobsRequest { asset_id: id.clone(), ..Default::default() }).await.unwrap().into_inner();
+        let letters = caller.operations.list_dead_letters(ListDeadLettersRequest::default()).await.unwrap().into_inner().dead_letters;
+        let usage = caller.operations.get_usage(GetUsageRequest {}).await.unwrap().into_inner();
+        let quarantined = caller.quarantine.list_quarantined(ListQuarantinedRequest::default()).await.unwrap().into_inner();
+        let replay = ReplayEventsRequest { asset_id: id.clone(), ..Default::default() };
+        let replayed = caller.operations.replay_events(replay).await.unwrap().into_inner().event_count;
+        assert_eq!((jobs.jobs.len(), letters.len(), usage.asset_counts.len(), replayed), (there, there, there, there as i64));
+        assert!(quarantined.assets.is_empty());
+    }
     let got = owner.get(&id).await;
     let asset = got.asset.unwrap();
     assert_eq!((asset.status(), asset.etag.as_str()), (AssetStatus::Uploading, "1"), "nothing of it changed the asset");
     assert_eq!(got.caption_tracks.iter().map(|it| (it.id.as_str(), it.approved)).collect::<Vec<_>>(), [(track.as_str(), false)]);
+}
+
+/// A failed job and a dead letter of an asset, and its event published, as workers and relay leave them.
+async fn job_and_letter(world: &World, tenant: TenantId, asset_id: &str) -> (String, String) {
+    let (job, letter, asset) = (JobId::generate(), DeadLetterId::generate(), asset_id.parse::<AssetId>().unwrap());
+    let sql = world.sql().await;
+    sqlx::query("INSERT INTO media.transcode_jobs (id, asset_id, tenant_id, profile, status) VALUES ($1, $2, $3, 'vtt', 'failed')")
+        .bind(job.as_uuid())
+        .bind(asset.as_uuid())
+        .bind(tenant.0)
+        .execute(&sql)
+        .await
+        .unwrap();
+    sqlx::query("INSERT INTO media.dead_letters (id, tenant_id, queue, reason, body) VALUES ($1, $2, 'scan', 'rejected', '{}')")
+        .bind(letter.as_uuid())
+        .bind(tenant.0)
+        .execute(&sql)
+        .await
+        .unwrap();
+    sqlx::query("UPDATE media.outbox SET published_at = now() WHERE tenant_id = $1").bind(tenant.0).execute(&sql).await.unwrap();
+    (job.to_string(), letter.to_string())
 }
 
 /// Every method that the contract has, as `AssetService/GetAsset`.
@@ -110,6 +162,28 @@ async fn ask(caller: &mut Caller, method: &str, asset_id: &str, track_id: &str) 
     let (asset_id, caption_track_id) = (asset_id.to_owned(), track_id.to_owned());
     let answered = match method {
         "UploadService/CreateUpload" | "AssetService/ListAssets" => return None,
+        // Asked for below, with what is there and what is not.
+        "OperationsService/ListJobs" | "OperationsService/ListDeadLetters" | "OperationsService/GetUsage" => return None,
+        "OperationsService/ReplayEvents" | "QuarantineService/ListQuarantined" => return None,
+        "OperationsService/RetryJob" => caller.operations.retry_job(RetryJobRequest { job_id: asset_id }).await.map(drop),
+        "OperationsService/RedriveDeadLetters" => {
+            caller.operations.redrive_dead_letters(RedriveDeadLettersRequest { dead_letter_ids: vec![asset_id] }).await.map(drop)
+        }
+        "QuarantineService/ReleaseAsset" => {
+            caller.quarantine.release_asset(ReleaseAssetRequest { asset_id, why: "why not".to_owned() }).await.map(drop)
+        }
+        "QuarantineService/PurgeAsset" => {
+            caller.quarantine.purge_asset(PurgeAssetRequest { asset_id, why: "why not".to_owned() }).await.map(drop)
+        }
+        "QuarantineService/RescanAsset" => {
+            caller.quarantine.rescan_asset(RescanAssetRequest { asset_id, why: "why not".to_owned() }).await.map(drop)
+        }
+        "AssetService/ReprocessAsset" => {
+            caller.assets.reprocess_asset(ReprocessAssetRequest { asset_id, etag: String::new() }).await.map(drop)
+        }
+        "AssetService/RequestVariant" => {
+            caller.assets.request_variant(RequestVariantRequest { asset_id, profile: "vtt".to_owned() }).await.map(drop)
+        }
         "UploadService/SignUploadParts" => {
             caller.uploads.sign_upload_parts(SignUploadPartsRequest { asset_id, part_numbers: vec![1] }).await.map(drop)
         }

@@ -9,15 +9,15 @@ use media_storage::{StorageError, work::Lease};
 use super::place::{Place, plan_group, profile, tenant};
 
 /// A video after its probe: an optional group, and two that are needed.
-struct Video {
-    tenant: TenantId,
-    asset: AssetId,
+pub struct Video {
+    pub tenant: TenantId,
+    pub asset: AssetId,
     speech: WorkId,
     poster: WorkId,
     ladder: WorkId,
 }
 
-async fn video(place: &Place) -> Video {
+pub async fn video(place: &Place) -> Video {
     let tenant = tenant();
     let asset = place.asset_in(tenant, Kind::Video, Status::Transcoding).await;
     let mut tx = place.transcoder.in_tenant(tenant, "test.plan").await.unwrap();
@@ -30,7 +30,7 @@ async fn video(place: &Place) -> Video {
 }
 
 /// Leases the groups in their order: speech, poster, ladder.
-async fn leases(place: &Place) -> [Lease; 3] {
+pub async fn leases(place: &Place) -> [Lease; 3] {
     [place.lease(Queue::Transcode).await, place.lease(Queue::Transcode).await, place.lease(Queue::Transcode).await]
 }
 
@@ -273,7 +273,7 @@ async fn a_cancelled_job_cannot_succeed() {
 }
 
 /// Commits a piece of work as the transcoder does.
-async fn finish(place: &Place, lease: &Lease, profiles: &[&str]) {
+pub async fn finish(place: &Place, lease: &Lease, profiles: &[&str]) {
     let mut tx = place.transcoder.in_tenant(lease.tenant, "transcoder.commit").await.unwrap();
     tx.work().complete(lease).await.unwrap();
     for name in profiles {

@@ -4,6 +4,7 @@ const READ: Access = Access::Scope("media.read");
 const WRITE: Access = Access::Scope("media.write");
 const DELETE: Access = Access::Scope("media.delete");
 const REVIEW: Access = Access::Scope("media.review");
+const ADMIN: Access = Access::Scope("media.admin");
 
 /// Whom a method is open to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ const METHODS: &[(&str, Access)] = &[
     ("/media.v1.AssetService/ListAssets", READ),
     ("/media.v1.AssetService/WatchAsset", READ),
     ("/media.v1.AssetService/DeleteAsset", DELETE),
+    ("/media.v1.AssetService/ReprocessAsset", WRITE),
+    ("/media.v1.AssetService/RequestVariant", WRITE),
     ("/media.v1.PlaybackService/GetPlayback", READ),
     ("/media.v1.PlaybackService/GetDownloadUrl", READ),
     ("/media.v1.PlaybackService/RevokePlayback", WRITE),
@@ -37,6 +40,16 @@ const METHODS: &[(&str, Access)] = &[
     ("/media.v1.TranscriptService/GetTranscript", READ),
     ("/media.v1.TranscriptService/ListTranscripts", READ),
     ("/media.v1.TranscriptService/SearchTranscripts", READ),
+    ("/media.v1.OperationsService/ListJobs", READ),
+    ("/media.v1.OperationsService/RetryJob", ADMIN),
+    ("/media.v1.OperationsService/ListDeadLetters", ADMIN),
+    ("/media.v1.OperationsService/RedriveDeadLetters", ADMIN),
+    ("/media.v1.OperationsService/ReplayEvents", ADMIN),
+    ("/media.v1.OperationsService/GetUsage", READ),
+    ("/media.v1.QuarantineService/ListQuarantined", ADMIN),
+    ("/media.v1.QuarantineService/ReleaseAsset", ADMIN),
+    ("/media.v1.QuarantineService/PurgeAsset", ADMIN),
+    ("/media.v1.QuarantineService/RescanAsset", ADMIN),
 ];
 
 /// Services of which every method is open.
@@ -76,8 +89,20 @@ mod tests {
     fn what_changes_something_needs_more_than_reading() {
         for (method, access) in METHODS {
             let verb = method.rsplit('/').next().unwrap();
+            if *access == ADMIN {
+                continue;
+            }
             let reads = ["Get", "List", "Watch", "Search"].iter().any(|reading| verb.starts_with(reading));
             assert_eq!(*access == READ, reads, "{method}");
+        }
+    }
+
+    #[test]
+    fn quarantine_is_for_administrators_alone_and_so_is_what_mends() {
+        for (method, access) in METHODS {
+            let is_quarantine = method.starts_with("/media.v1.QuarantineService/");
+            let mends = ["RetryJob", "ListDeadLetters", "RedriveDeadLetters", "ReplayEvents"].iter().any(|name| method.ends_with(name));
+            assert_eq!(*access == ADMIN, is_quarantine || mends, "{method}");
         }
     }
 

@@ -8,7 +8,7 @@ use media_storage::{StorageError, assets::AssetFilter, uploads::UploadState};
 use tonic::{Request, Response};
 
 use super::{
-    Api, asset_id,
+    Api, again, asset_id,
     new_upload::is_sha256,
     page_size, there,
     watch::{self, WatchStream},
@@ -45,6 +45,22 @@ impl AssetService for Assets {
     async fn delete_asset(&self, request: Request<v1::DeleteAssetRequest>) -> Result<Response<v1::DeleteAssetResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
         Ok(Response::new(self.delete(&caller, request).await?))
+    }
+
+    async fn reprocess_asset(
+        &self,
+        request: Request<v1::ReprocessAssetRequest>,
+    ) -> Result<Response<v1::ReprocessAssetResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(again::reprocess(&self.0, &caller, request).await?))
+    }
+
+    async fn request_variant(
+        &self,
+        request: Request<v1::RequestVariantRequest>,
+    ) -> Result<Response<v1::RequestVariantResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(again::request_variant(&self.0, &caller, request).await?))
     }
 }
 
@@ -85,11 +101,7 @@ impl Assets {
 
     async fn delete(&self, caller: &Caller, request: v1::DeleteAssetRequest) -> Result<v1::DeleteAssetResponse, ApiError> {
         let id = asset_id(&request.asset_id)?;
-        // An etag that is none of ours matches no asset.
-        let etag = match request.etag.as_str() {
-            "" => None,
-            text => Some(text.parse().map_err(|_| ApiError::EtagMismatch)),
-        };
+        let etag = read_etag(&request.etag);
         let mut tx = self.0.begin(caller, "api.delete_asset").await?;
         let before = tx.assets().lock(id).await?.ok_or(ApiError::AssetNotFound)?;
         if before.deleted_at.is_some() {
@@ -107,6 +119,19 @@ impl Assets {
         }
         tx.commit().await?;
         Ok(v1::DeleteAssetResponse { asset: Some(convert::asset(&asset)) })
+    }
+}
+
+/// `None` where none is given. An etag that is none of ours matches no asset.
+pub fn read_etag(given: &str) -> Option<Result<i64, ApiError>> {
+    if given.is_empty() { None } else { Some(given.parse().map_err(|_| ApiError::EtagMismatch)) }
+}
+
+pub fn page_size(given: i32) -> Result<u32, ApiError> {
+    match u32::try_from(given) {
+        Ok(0) => Ok(DEFAULT_PAGE_SIZE),
+        Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
+        Err(_) => Err(Violations::of("page_size", "is negative")),
     }
 }
 

@@ -5,7 +5,7 @@ use media_blobs::{BlobError, Blobs, S3Config, keys};
 use media_devstack::S3Identity;
 use media_domain::AssetId;
 
-use crate::store::{blobs, config, new_blob, new_tenant, noise};
+use crate::store::{blobs, config, new_blob, new_tenant, noise, versioned_bucket, versions};
 
 #[tokio::test]
 async fn a_small_object_is_there_with_its_size_and_type() {
@@ -36,6 +36,29 @@ async fn deleting_twice_is_deleting() {
     blobs.delete(&blob).await.unwrap();
     assert_eq!(blobs.head(&blob).await.unwrap(), None);
     blobs.delete(&blob).await.unwrap();
+}
+
+#[tokio::test]
+async fn erasing_leaves_no_version_and_no_neighbour_goes_with_it() {
+    let blobs = blobs().await;
+    let bucket = versioned_bucket().await;
+    let blob = media_domain::BlobName { bucket: bucket.clone(), ..new_blob(&blobs) };
+    let neighbour = media_domain::BlobName { bucket, key: format!("{}.more", blob.key) };
+    for body in ["one", "two", "three"] {
+        blobs.put_small(&blob, Bytes::from_static(body.as_bytes()), "text/plain").await.unwrap();
+        blobs.put_small(&neighbour, Bytes::from_static(body.as_bytes()), "text/plain").await.unwrap();
+    }
+    blobs.delete(&blob).await.unwrap();
+    assert_eq!((blobs.head(&blob).await.unwrap(), versions(&blob).await), (None, 4), "a marker lies on three versions");
+    blobs.erase(&blob).await.unwrap();
+    assert_eq!((versions(&blob).await, versions(&neighbour).await), (0, 3));
+    blobs.erase(&blob).await.unwrap();
+
+    // And where the bucket keeps none.
+    let plain = new_blob(&blobs);
+    blobs.put_small(&plain, Bytes::from_static(b"x"), "text/plain").await.unwrap();
+    blobs.erase(&plain).await.unwrap();
+    assert_eq!(blobs.head(&plain).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_s3::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
+    types::{BucketVersioningStatus, VersioningConfiguration},
 };
 use media_blobs::{Blobs, S3Config, keys};
 use media_devstack::{S3Identity, StackInfo};
@@ -34,6 +35,23 @@ async fn buckets() -> &'static Buckets {
             Buckets { stack, media, quarantine }
         })
         .await
+}
+
+/// A bucket of its own that keeps every version.
+pub async fn versioned_bucket() -> String {
+    let admin = admin(&buckets().await.stack);
+    let bucket = format!("media-versions-{}", AssetId::generate().to_string().to_lowercase());
+    admin.create_bucket().bucket(&bucket).send().await.unwrap();
+    let keep = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+    admin.put_bucket_versioning().bucket(&bucket).versioning_configuration(keep).send().await.unwrap();
+    bucket
+}
+
+/// How many versions and markers of deletion a bucket keeps of one object.
+pub async fn versions(blob: &BlobName) -> usize {
+    let page = admin(&buckets().await.stack).list_object_versions().bucket(&blob.bucket).prefix(&blob.key).send().await.unwrap();
+    let keys = page.versions().iter().map(|it| it.key()).chain(page.delete_markers().iter().map(|it| it.key()));
+    keys.filter(|key| *key == Some(blob.key.as_str())).count()
 }
 
 fn admin(stack: &StackInfo) -> Client {

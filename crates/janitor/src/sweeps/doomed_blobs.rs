@@ -1,4 +1,4 @@
-//! Objects that no row names any more, when their time has come.
+//! Objects that no row names any more, with all their versions, when their time has come.
 
 use media_domain::{BlobName, TenantId};
 
@@ -13,7 +13,7 @@ pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
 }
 
 async fn erase(janitor: &Janitor, tenant: TenantId, blob: &BlobName) -> anyhow::Result<bool> {
-    janitor.blobs.delete(blob).await?;
+    janitor.blobs.erase(blob).await?;
     let mut tx = janitor.database.in_tenant(tenant, "janitor.doomed_blobs").await?;
     tx.blobs().erase(blob).await?;
     tx.commit().await?;

@@ -14,6 +14,10 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 /// What the delay of ten seconds is in tests.
 pub const SHORT_HOLD: Duration = Duration::from_millis(700);
 
+pub fn tenant() -> TenantId {
+    TenantId("7d444840-9dc0-11d1-b245-5ffdce74fad2".parse().unwrap())
+}
+
 pub struct Place {
     pub config: AmqpConfig,
 }
@@ -49,7 +53,7 @@ pub fn event(asset: AssetId, sequence: u64) -> Outbound {
         id: EventId::generate(),
         event_type: "media.asset.ready.v1".to_owned(),
         asset,
-        tenant: TenantId("7d444840-9dc0-11d1-b245-5ffdce74fad2".parse().unwrap()),
+        tenant: tenant(),
         time: OffsetDateTime::now_utc(),
         sequence,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
@@ -62,6 +66,7 @@ pub fn event(asset: AssetId, sequence: u64) -> Outbound {
 pub fn command(queue: Queue, delay: Option<Delay>) -> Outbound {
     Outbound::Command(OutboundCommand {
         id: EventId::generate(),
+        tenant: tenant(),
         queue,
         delay,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),

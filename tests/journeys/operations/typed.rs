@@ -1,0 +1,69 @@
+//! `media`, as an operator types it.
+
+use std::process::Stdio;
+
+use media_devstack::Binary;
+use media_proto::v1::{AssetKind, AssetStatus};
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::LIMIT;
+use crate::harness::{Caller, World, samples};
+
+/// Runs `media` with arguments; answers its exit code and output.
+async fn media(world: &World, caller: &Caller, arguments: &[&str]) -> (i32, String) {
+    let program = std::env::current_exe().unwrap().parent().unwrap().with_file_name("media");
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().env("MEDIA_API", world.fleet.grpc_url()).env("MEDIA_TOKEN", &caller.token);
+    let output = command.stdin(Stdio::null()).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let code = output.status.code().unwrap();
+    assert!(code == 0 || !said.is_empty(), "{arguments:?} failed without a word");
+    (code, String::from_utf8(output.stdout).unwrap())
+}
+
+async fn json(world: &World, caller: &Caller, arguments: &[&str]) -> Vec<Value> {
+    let (code, text) = media(world, caller, &[&["--json"], arguments].concat()).await;
+    assert_eq!(code, 0, "{arguments:?}");
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {line}"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_types_each_verb() {
+    let world = World::with("typed", &[Binary::Relay, Binary::Api, Binary::Scanner, Binary::Transcoder, Binary::Janitor]).await;
+    let mut caller = world.caller().await;
+    let picture = caller.upload(AssetKind::Image, "card.png", &samples::picture(400, 200)).await;
+    let infected = caller.upload(AssetKind::Document, "letter.rtf", &super::quarantine::infected_document()).await;
+    caller.until(&picture, AssetStatus::Ready, LIMIT).await;
+    caller.until(&infected, AssetStatus::Quarantined, LIMIT).await;
+    let typed = async |arguments: &[&str]| json(&world, &caller, arguments).await;
+
+    let jobs = typed(&["jobs", "--asset", &picture, "--status", "succeeded", "--queue", "transcode"]).await;
+    assert!(jobs.iter().any(|listed| listed["job"]["profile"] == "webp-320"), "{jobs:?}");
+    assert_eq!(typed(&["jobs", "-n", "1"]).await.len(), 1);
+    assert_eq!(media(&world, &caller, &["retry", jobs[0]["job"]["id"].as_str().unwrap()]).await.0, 4, "it did not fail");
+    assert!(typed(&["dead-letters", "list"]).await.is_empty());
+    assert!(typed(&["dead-letters", "redrive", "--all"]).await.is_empty());
+    assert_eq!(media(&world, &caller, &["dead-letters", "redrive"]).await.0, 2, "of which?");
+    assert_eq!(media(&world, &caller, &["dead-letters", "redrive", &picture]).await.0, 3, "there is none of this id");
+    assert!(typed(&["replay", "--asset", &picture]).await[0]["eventCount"].as_i64().unwrap() >= 4);
+    assert!(typed(&["replay", "--since", "1h"]).await[0]["eventCount"].as_i64().is_some());
+    assert!(typed(&["usage"]).await[0]["variantBytes"].as_str().unwrap().parse::<i64>().unwrap() > 0);
+
+    let listed = typed(&["quarantine", "list"]).await;
+    assert_eq!((listed.len(), listed[0]["asset"]["id"].as_str()), (1, Some(infected.as_str())));
+    assert!(listed[0]["signature"].as_str().unwrap().contains("Eicar"), "{listed:?}");
+    let (code, text) = media(&world, &caller, &["quarantine", "list"]).await;
+    assert!(code == 0 && text.contains(&infected) && text.contains("Eicar"), "{text}");
+    let decide =
+        async |verb: &str, id: &str| typed(&["quarantine", verb, id, "--why", "a test"]).await[0]["status"].as_str().unwrap().to_owned();
+    assert_eq!(decide("release", &infected).await, "ASSET_STATUS_SCANNING");
+    caller.clone().until(&infected, AssetStatus::Ready, LIMIT).await;
+    assert_eq!(decide("rescan", &infected).await, "ASSET_STATUS_SCANNING");
+    caller.clone().until(&infected, AssetStatus::Ready, LIMIT).await;
+    assert_eq!(media(&world, &caller, &["quarantine", "purge", &infected, "--why", "a test"]).await.0, 4, "it is not quarantined");
+
+    assert_eq!(typed(&["request-variant", &picture, "webp-640"]).await[0]["profile"], "webp-640");
+    assert_eq!(typed(&["reprocess", &picture]).await[0]["status"], "ASSET_STATUS_SCANNING");
+    caller.clone().until(&picture, AssetStatus::Ready, LIMIT).await;
+}
