@@ -21,6 +21,7 @@ pub mod of {
     pub enum Transcript {}
     pub enum AiArtifact {}
     pub enum Event {}
+    pub enum Hold {}
     pub enum User {}
 }
 
@@ -36,6 +37,8 @@ pub type TranscriptId = Id<of::Transcript>;
 pub type AiArtifactId = Id<of::AiArtifact>;
 /// A row of the outbox; the CloudEvent's `id`.
 pub type EventId = Id<of::Event>;
+/// What keeps an asset from every deletion.
+pub type HoldId = Id<of::Hold>;
 /// A person or service of a tenant, known to us by id only.
 pub type OwnerId = Id<of::User>;
 

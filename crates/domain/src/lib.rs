@@ -11,18 +11,23 @@ pub mod ids;
 pub mod info;
 pub mod limits;
 pub mod plan;
+pub mod policy;
 pub mod profile;
 pub mod profiles;
 pub mod provenance;
 pub mod reason;
 pub mod recipe;
+pub mod retention;
 pub mod variant;
 pub mod work;
 
 pub use asset::{Kind, Source, Status};
 pub use blob::BlobName;
-pub use ids::{AiArtifactId, AssetId, CaptionTrackId, EventId, JobId, OwnerId, TenantId, TranscriptId, UploadId, VariantId, WorkId};
+pub use ids::{
+    AiArtifactId, AssetId, CaptionTrackId, EventId, HoldId, JobId, OwnerId, TenantId, TranscriptId, UploadId, VariantId, WorkId,
+};
 pub use info::MediaInfo;
+pub use policy::TenantPolicy;
 pub use profile::Profile;
 pub use profiles::Profiles;
 pub use reason::Reason;
