@@ -12,4 +12,5 @@ mod leases;
 mod outbox;
 mod place;
 mod relays;
+mod retention;
 mod sweeps;
