@@ -4,11 +4,12 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "media/v1/asset.proto",
     "media/v1/upload_service.proto",
     "media/v1/asset_service.proto",
     "media/v1/playback_service.proto",
+    "media/v1/retention_service.proto",
     "media/v1/events.proto",
 ];
 

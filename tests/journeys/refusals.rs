@@ -16,7 +16,7 @@
 mod announced;
 mod clamd;
 mod content;
-mod leftovers;
+pub mod leftovers;
 mod sent;
 mod strangers;
 
@@ -25,7 +25,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 /// The code of a refusal, and the reason that programs act on.
-fn refusal(status: &Status) -> (Code, String) {
+pub fn refusal(status: &Status) -> (Code, String) {
     let details = status.get_error_details();
     let info = details.error_info().unwrap_or_else(|| panic!("a refusal without ErrorInfo: {status:?}"));
     assert_eq!(info.domain, "media.v1");
@@ -33,11 +33,11 @@ fn refusal(status: &Status) -> (Code, String) {
 }
 
 /// The same of a call that must have been refused.
-fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
+pub fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
     refusal(&answer.unwrap_err())
 }
 
-fn reason(code: Code, reason: &str) -> (Code, String) {
+pub fn reason(code: Code, reason: &str) -> (Code, String) {
     (code, reason.to_owned())
 }
 

@@ -40,6 +40,11 @@ impl Caller {
         self.tenant
     }
 
+    /// The token's `sub`: who is on record for what the call does.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
     /// Takes a request apart into who asks, and what.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 mod assets;
 mod new_upload;
 mod playback;
+mod retention;
+mod tenant_policy;
 mod upload_parts;
 mod uploads;
 mod watch;
@@ -18,7 +20,8 @@ use media_storage::{Database, TenantTx, assets::Asset};
 use tonic::service::Routes;
 use url::Url;
 use v1::{
-    asset_service_server::AssetServiceServer, playback_service_server::PlaybackServiceServer, upload_service_server::UploadServiceServer,
+    asset_service_server::AssetServiceServer, playback_service_server::PlaybackServiceServer,
+    retention_service_server::RetentionServiceServer, upload_service_server::UploadServiceServer,
 };
 
 use crate::{
@@ -56,7 +59,7 @@ impl Api {
     }
 }
 
-/// All services, with [`auth::admit`] before the three that are ours.
+/// All services, with [`auth::admit`] before those that are ours.
 ///
 /// # Errors
 /// If the descriptors for reflection cannot be read.
@@ -71,7 +74,8 @@ pub fn routes(api: Arc<Api>, keys: Arc<JwtKeys>, health: Routes) -> Result<Route
         .add_service(reflection().build_v1alpha()?)
         .add_service(UploadServiceServer::new(uploads::Uploads(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(AssetServiceServer::new(assets::Assets(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
-        .add_service(PlaybackServiceServer::new(playback::Playback(api)).max_decoding_message_size(MAX_REQUEST_BYTES));
+        .add_service(PlaybackServiceServer::new(playback::Playback(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(RetentionServiceServer::new(retention::Retention(api)).max_decoding_message_size(MAX_REQUEST_BYTES));
     Ok(Routes::from(services.into_axum_router().layer(axum::middleware::from_fn_with_state(keys, auth::admit))))
 }
 
@@ -80,7 +84,46 @@ fn asset_id(text: &str) -> Result<AssetId, ApiError> {
     text.parse().map_err(|error: media_domain::ids::NotAnId| Violations::of("asset_id", format!("is {error}")))
 }
 
+/// The etag that a request gives, where it gives one.
+///
+/// # Errors
+/// [`ApiError::EtagMismatch`] for one that is none of ours: it matches nothing.
+fn etag(text: &str) -> Result<Option<i64>, ApiError> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| ApiError::EtagMismatch) }
+}
+
+/// How many rows a page has, where the caller does not say.
+const DEFAULT_PAGE_SIZE: u32 = 50;
+/// The most rows of a page; who asks for more gets these (AIP-158).
+const MAX_PAGE_SIZE: u32 = 200;
+
+fn page_size(given: i32) -> Result<u32, ApiError> {
+    match u32::try_from(given) {
+        Ok(0) => Ok(DEFAULT_PAGE_SIZE),
+        Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
+        Err(_) => Err(Violations::of("page_size", "is negative")),
+    }
+}
+
 /// An asset that is there for callers: not deleted, and of the transaction's tenant. All else never was.
 fn there(asset: Option<Asset>) -> Result<Asset, ApiError> {
     asset.filter(|asset| asset.deleted_at.is_none()).ok_or(ApiError::AssetNotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_50_rows_unless_said_and_never_more_than_200() {
+        assert_eq!([0, 1, 200, 1_000].map(|given| page_size(given).unwrap()), [50, 1, 200, 200]);
+        assert!(page_size(-1).is_err());
+    }
+
+    #[test]
+    fn an_etag_that_is_none_of_ours_matches_nothing() {
+        assert_eq!(etag("").unwrap(), None);
+        assert_eq!(etag("7").unwrap(), Some(7));
+        assert!(matches!(etag("\"7\""), Err(ApiError::EtagMismatch)));
+    }
 }

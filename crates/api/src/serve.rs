@@ -33,7 +33,8 @@ use crate::{
 const NAME: &str = "media-api";
 
 /// What grpc.health.v1 tells of; the empty name is the server as a whole.
-const SERVICES: [&str; 4] = ["", "media.v1.UploadService", "media.v1.AssetService", "media.v1.PlaybackService"];
+const SERVICES: [&str; 5] =
+    ["", "media.v1.UploadService", "media.v1.AssetService", "media.v1.PlaybackService", "media.v1.RetentionService"];
 
 /// How often Postgres and the store are asked whether they are there.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

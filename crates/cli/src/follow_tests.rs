@@ -48,6 +48,10 @@ impl AssetService for Scripted {
     async fn delete_asset(&self, _: Request<DeleteAssetRequest>) -> Result<Response<DeleteAssetResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+
+    async fn undelete_asset(&self, _: Request<UndeleteAssetRequest>) -> Result<Response<UndeleteAssetResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 /// Follows over the scripted streams. Answers how it ended, the statuses seen, and how many streams were opened.

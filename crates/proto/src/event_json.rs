@@ -92,7 +92,7 @@ fn every_event_reads_as_its_message_and_loses_nothing() {
 #[test]
 fn the_descriptors_hold_every_service() {
     let text = String::from_utf8_lossy(crate::FILE_DESCRIPTOR_SET);
-    for service in ["UploadService", "AssetService", "PlaybackService"] {
+    for service in ["UploadService", "AssetService", "PlaybackService", "RetentionService"] {
         assert!(text.contains(service), "{service}");
     }
 }

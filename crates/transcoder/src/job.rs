@@ -14,6 +14,7 @@ use media_domain::{
     event::{Event, VariantCreated},
     info::Look,
     plan::{Plan, plan},
+    policy::CaptionMode,
     profile::{ProfileName, Recipe},
     reason::Verdict,
     work::{Group, Queue},
@@ -262,7 +263,11 @@ impl Transcoder {
 
 async fn commit_probe(tx: &mut TenantTx, lease: &Lease, info: &MediaInfo, plan: &Plan, priority: i16) -> Result<(), StorageError> {
     tx.assets().set_probed(lease.asset, info).await?;
-    tx.carry_out(lease.asset, plan, priority).await
+    let captions = tx.tenant_policies().current().await?.policy.captions;
+    let asked = tx.assets().lookup(lease.asset).await?.and_then(|asset| asset.asked_profiles);
+    let mut plan = plan.clone();
+    plan.follow_captions(captions, asked.as_deref());
+    tx.carry_out(lease.asset, &plan, priority).await
 }
 
 async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant], priority: i16) -> Result<(), StorageError> {
@@ -284,6 +289,7 @@ async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant],
     }
     tx.output_uploads().forget(lease.work).await?;
     if lease.group == Group::Speech
+        && tx.tenant_policies().current().await?.policy.captions != CaptionMode::Off
         && let Some(captions) = tx.work().plan(lease.asset, Group::Captions, priority).await?
     {
         tx.transcode_jobs().plan(lease.asset, captions, &ProfileName::captions(), false).await?;

@@ -8,7 +8,7 @@ use media_domain::{OwnerId, TenantId};
 use media_proto::v1::{
     Asset, AssetKind, AssetStatus, CompleteUploadRequest, CreateUploadRequest, CreateUploadResponse, GetAssetRequest, GetAssetResponse,
     Job, JobStatus, SignedPart, asset_service_client::AssetServiceClient, playback_service_client::PlaybackServiceClient,
-    upload_service_client::UploadServiceClient,
+    retention_service_client::RetentionServiceClient, upload_service_client::UploadServiceClient,
 };
 use tonic::{
     Request, Status,
@@ -46,6 +46,7 @@ pub struct Caller {
     pub uploads: UploadServiceClient<Authorized>,
     pub assets: AssetServiceClient<Authorized>,
     pub playback: PlaybackServiceClient<Authorized>,
+    pub retention: RetentionServiceClient<Authorized>,
     http: reqwest::Client,
 }
 
@@ -73,7 +74,8 @@ impl Caller {
             token,
             uploads: UploadServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             assets: AssetServiceClient::with_interceptor(channel.clone(), bearer.clone()),
-            playback: PlaybackServiceClient::with_interceptor(channel, bearer),
+            playback: PlaybackServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            retention: RetentionServiceClient::with_interceptor(channel, bearer),
             http: reqwest::Client::new(),
         }
     }

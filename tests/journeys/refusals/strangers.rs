@@ -7,9 +7,10 @@ use media_domain::{AssetId, TenantId};
 use media_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        AbortUploadRequest, AssetKind, AssetStatus, CompleteUploadRequest, DeleteAssetRequest, GetAssetRequest, GetDownloadUrlRequest,
-        GetPlaybackRequest, ListAssetsRequest, RevokePlaybackRequest, SignUploadPartsRequest, WatchAssetRequest,
-        asset_service_client::AssetServiceClient,
+        AbortUploadRequest, AddReferenceRequest, AssetKind, AssetStatus, BundleAsset, CompleteUploadRequest, DeleteAssetRequest,
+        GetAssetRequest, GetDownloadUrlRequest, GetPlaybackRequest, ListAssetsRequest, ListReferencesRequest, PlaceHoldRequest,
+        ReleaseHoldRequest, RemoveReferenceRequest, RevokePlaybackRequest, SetReferencesRequest, SignUploadPartsRequest,
+        UndeleteAssetRequest, WatchAssetRequest, asset_service_client::AssetServiceClient,
     },
 };
 use prost::Message;
@@ -93,7 +94,10 @@ fn methods() -> BTreeSet<String> {
 async fn ask(caller: &mut Caller, method: &str, asset_id: &str) -> Option<Result<(), Status>> {
     let asset_id = asset_id.to_owned();
     let answered = match method {
-        "UploadService/CreateUpload" | "AssetService/ListAssets" => return None,
+        "UploadService/CreateUpload"
+        | "AssetService/ListAssets"
+        | "RetentionService/GetTenantPolicy"
+        | "RetentionService/UpdateTenantPolicy" => return None,
         "UploadService/SignUploadParts" => {
             caller.uploads.sign_upload_parts(SignUploadPartsRequest { asset_id, part_numbers: vec![1] }).await.map(drop)
         }
@@ -107,6 +111,30 @@ async fn ask(caller: &mut Caller, method: &str, asset_id: &str) -> Option<Result
             Err(status) => Err(status),
         },
         "AssetService/DeleteAsset" => caller.assets.delete_asset(DeleteAssetRequest { asset_id, ..Default::default() }).await.map(drop),
+        "AssetService/UndeleteAsset" => {
+            caller.assets.undelete_asset(UndeleteAssetRequest { asset_id, ..Default::default() }).await.map(drop)
+        }
+        "RetentionService/AddReference" => {
+            let request = AddReferenceRequest { asset_id, bundle_id: "b".to_owned(), expire_time: None };
+            caller.retention.add_reference(request).await.map(drop)
+        }
+        "RetentionService/RemoveReference" => {
+            caller.retention.remove_reference(RemoveReferenceRequest { asset_id, bundle_id: "b".to_owned() }).await.map(drop)
+        }
+        "RetentionService/SetReferences" => {
+            let assets = vec![BundleAsset { asset_id, expire_time: None }];
+            caller.retention.set_references(SetReferencesRequest { bundle_id: "b".to_owned(), assets }).await.map(drop)
+        }
+        "RetentionService/ListReferences" => {
+            caller.retention.list_references(ListReferencesRequest { asset_id, ..Default::default() }).await.map(drop)
+        }
+        "RetentionService/PlaceHold" => {
+            caller.retention.place_hold(PlaceHoldRequest { asset_id, reason: "a case".to_owned() }).await.map(drop)
+        }
+        "RetentionService/ReleaseHold" => {
+            let hold_id = AssetId::generate().to_string();
+            caller.retention.release_hold(ReleaseHoldRequest { asset_id, hold_id }).await.map(drop)
+        }
         "PlaybackService/GetPlayback" => caller.playback.get_playback(GetPlaybackRequest { asset_id }).await.map(drop),
         "PlaybackService/RevokePlayback" => caller.playback.revoke_playback(RevokePlaybackRequest { asset_id }).await.map(drop),
         "PlaybackService/GetDownloadUrl" => {

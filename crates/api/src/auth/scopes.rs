@@ -3,6 +3,7 @@
 const READ: Access = Access::Scope("media.read");
 const WRITE: Access = Access::Scope("media.write");
 const DELETE: Access = Access::Scope("media.delete");
+const ADMIN: Access = Access::Scope("media.admin");
 
 /// Whom a method is open to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +24,18 @@ const METHODS: &[(&str, Access)] = &[
     ("/media.v1.AssetService/ListAssets", READ),
     ("/media.v1.AssetService/WatchAsset", READ),
     ("/media.v1.AssetService/DeleteAsset", DELETE),
+    ("/media.v1.AssetService/UndeleteAsset", DELETE),
     ("/media.v1.PlaybackService/GetPlayback", READ),
     ("/media.v1.PlaybackService/GetDownloadUrl", READ),
     ("/media.v1.PlaybackService/RevokePlayback", WRITE),
+    ("/media.v1.RetentionService/AddReference", WRITE),
+    ("/media.v1.RetentionService/RemoveReference", WRITE),
+    ("/media.v1.RetentionService/SetReferences", WRITE),
+    ("/media.v1.RetentionService/ListReferences", READ),
+    ("/media.v1.RetentionService/PlaceHold", ADMIN),
+    ("/media.v1.RetentionService/ReleaseHold", ADMIN),
+    ("/media.v1.RetentionService/GetTenantPolicy", READ),
+    ("/media.v1.RetentionService/UpdateTenantPolicy", ADMIN),
 ];
 
 /// Services of which every method is open.

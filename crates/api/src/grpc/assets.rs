@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use media_domain::Status;
 use media_proto::v1::{self, asset_service_server::AssetService};
-use media_storage::{StorageError, assets::AssetFilter, uploads::UploadState};
+use media_storage::{StorageError, assets::AssetFilter};
 use tonic::{Request, Response};
 
 use super::{
-    Api, asset_id,
+    Api, asset_id, etag,
     new_upload::is_sha256,
-    there,
+    page_size, there,
     watch::{self, WatchStream},
 };
 use crate::{
@@ -19,11 +18,6 @@ use crate::{
     error::{ApiError, Violations},
     page_token,
 };
-
-/// Assets on a page, where the caller does not say how many.
-const DEFAULT_PAGE_SIZE: u32 = 50;
-/// The most assets on a page; who asks for more gets these (AIP-158).
-const MAX_PAGE_SIZE: u32 = 200;
 
 pub struct Assets(pub Arc<Api>);
 
@@ -50,6 +44,14 @@ impl AssetService for Assets {
     async fn delete_asset(&self, request: Request<v1::DeleteAssetRequest>) -> Result<Response<v1::DeleteAssetResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
         Ok(Response::new(self.delete(&caller, request).await?))
+    }
+
+    async fn undelete_asset(
+        &self,
+        request: Request<v1::UndeleteAssetRequest>,
+    ) -> Result<Response<v1::UndeleteAssetResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(self.undelete(&caller, request).await?))
     }
 }
 
@@ -90,36 +92,30 @@ impl Assets {
 
     async fn delete(&self, caller: &Caller, request: v1::DeleteAssetRequest) -> Result<v1::DeleteAssetResponse, ApiError> {
         let id = asset_id(&request.asset_id)?;
-        // An etag that is none of ours matches no asset.
-        let etag = match request.etag.as_str() {
-            "" => None,
-            text => Some(text.parse().map_err(|_| ApiError::EtagMismatch)),
-        };
         let mut tx = self.0.begin(caller, "api.delete_asset").await?;
         let before = tx.assets().lock(id).await?.ok_or(ApiError::AssetNotFound)?;
         if before.deleted_at.is_some() {
             return Ok(v1::DeleteAssetResponse { asset: Some(convert::asset(&before)) });
         }
-        let asset = tx.assets().delete(id, etag.transpose()?).await.map_err(|error| match error {
-            StorageError::Changed { what: "asset" } => ApiError::EtagMismatch,
-            other => other.into(),
-        })?;
-        if asset.status == Status::Uploading
-            && let Some(upload) = tx.uploads().of_asset(id).await?.filter(|upload| upload.state == UploadState::Open)
-        {
-            // The janitor throws the parts away.
-            tx.uploads().advance(upload.id, UploadState::Open, UploadState::Aborting).await?;
-        }
+        let asset = tx.assets().delete(id, etag(&request.etag)?).await.map_err(changed_is_mismatch)?;
         tx.commit().await?;
         Ok(v1::DeleteAssetResponse { asset: Some(convert::asset(&asset)) })
     }
+
+    async fn undelete(&self, caller: &Caller, request: v1::UndeleteAssetRequest) -> Result<v1::UndeleteAssetResponse, ApiError> {
+        let (id, etag) = (asset_id(&request.asset_id)?, etag(&request.etag));
+        let mut tx = self.0.begin(caller, "api.undelete_asset").await?;
+        tx.assets().lock(id).await?.ok_or(ApiError::AssetNotFound)?;
+        let asset = tx.undelete(id, etag?).await.map_err(changed_is_mismatch)?;
+        tx.commit().await?;
+        Ok(v1::UndeleteAssetResponse { asset: Some(convert::asset(&asset)) })
+    }
 }
 
-fn page_size(given: i32) -> Result<u32, ApiError> {
-    match u32::try_from(given) {
-        Ok(0) => Ok(DEFAULT_PAGE_SIZE),
-        Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
-        Err(_) => Err(Violations::of("page_size", "is negative")),
+fn changed_is_mismatch(error: StorageError) -> ApiError {
+    match error {
+        StorageError::Changed { what: "asset" } => ApiError::EtagMismatch,
+        other => other.into(),
     }
 }
 
@@ -155,12 +151,6 @@ fn filter(request: &v1::ListAssetsRequest) -> Result<AssetFilter, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_page_has_50_assets_unless_said_and_never_more_than_200() {
-        assert_eq!([0, 1, 200, 1_000].map(|given| page_size(given).unwrap()), [50, 1, 200, 200]);
-        assert!(page_size(-1).is_err());
-    }
 
     #[test]
     fn a_filter_names_every_field_at_fault() {
