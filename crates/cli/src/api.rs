@@ -1,4 +1,4 @@
-//! The connection to the service: address, token and tenant, and the three clients.
+//! The connection to the service: address, token and tenant, and the clients.
 
 use std::{error::Error as _, time::Duration};
 
@@ -6,7 +6,8 @@ use backon::{ExponentialBuilder, Retryable as _};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use media_domain::{OwnerId, TenantId};
 use media_proto::v1::{
-    asset_service_client::AssetServiceClient, playback_service_client::PlaybackServiceClient, upload_service_client::UploadServiceClient,
+    asset_service_client::AssetServiceClient, playback_service_client::PlaybackServiceClient,
+    retention_service_client::RetentionServiceClient, upload_service_client::UploadServiceClient,
 };
 use tonic::{
     Code, Request, Response, Status,
@@ -34,6 +35,7 @@ pub struct Api {
     pub uploads: UploadServiceClient<Service>,
     pub assets: AssetServiceClient<Service>,
     pub playback: PlaybackServiceClient<Service>,
+    pub retention: RetentionServiceClient<Service>,
 }
 
 impl Api {
@@ -59,7 +61,8 @@ impl Api {
         Ok(Self {
             uploads: UploadServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             assets: AssetServiceClient::with_interceptor(channel.clone(), credentials.clone()),
-            playback: PlaybackServiceClient::with_interceptor(channel, credentials),
+            playback: PlaybackServiceClient::with_interceptor(channel.clone(), credentials.clone()),
+            retention: RetentionServiceClient::with_interceptor(channel, credentials),
         })
     }
 }

@@ -105,7 +105,7 @@ fn size(width: Option<i32>, height: Option<i32>) -> Option<String> {
 }
 
 /// To the second, in UTC.
-fn when(time: Option<Timestamp>) -> String {
+pub fn when(time: Option<Timestamp>) -> String {
     time.and_then(|time| OffsetDateTime::from_unix_timestamp(time.seconds).ok())
         .and_then(|time| time.format(&Rfc3339).ok())
         .unwrap_or_default()

@@ -1,11 +1,15 @@
 //! A file per verb, and who calls which.
 
 pub mod download;
+pub mod hold;
 pub mod ls;
 pub mod migrate;
 pub mod play;
+pub mod policy;
+pub mod refs;
 pub mod show;
 pub mod token;
+pub mod undelete;
 pub mod upload;
 pub mod watch;
 
@@ -29,6 +33,10 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Verb::Ls(ls) => ls.run(&Api::connect(&caller).await?, json).await,
         Verb::Watch(watch) => watch.run(&Api::connect(&caller).await?, json).await,
         Verb::Play(play) => play.run(&Api::connect(&caller).await?, json).await,
+        Verb::Undelete(undelete) => undelete.run(&Api::connect(&caller).await?, json).await,
+        Verb::Refs(refs) => refs.run(&Api::connect(&caller).await?, json).await,
+        Verb::Hold(hold) => hold.run(&Api::connect(&caller).await?, json).await,
+        Verb::Policy(policy) => policy.run(&Api::connect(&caller).await?, json).await,
         Verb::Download(download) => download.run(&Api::connect(&caller).await?, json).await,
     }
 }

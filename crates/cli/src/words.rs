@@ -1,6 +1,10 @@
 //! The enums of the contract as the words of the design, and back.
 
-use media_domain::{Kind, Source, Status, asset::Priority};
+use media_domain::{
+    Kind, Source, Status,
+    asset::Priority,
+    policy::{CaptionMode, CaptionVisibility},
+};
 use media_proto::v1;
 
 fn word(name: &str, prefix: &str) -> String {
@@ -39,6 +43,22 @@ pub fn caption_source(source: v1::CaptionSource) -> String {
     word(source.as_str_name(), "CAPTION_SOURCE_")
 }
 
+pub fn caption_mode(mode: v1::CaptionMode) -> String {
+    word(mode.as_str_name(), "CAPTION_MODE_")
+}
+
+pub fn caption_visibility(visibility: v1::CaptionVisibility) -> String {
+    word(visibility.as_str_name(), "CAPTION_VISIBILITY_")
+}
+
+pub fn caption_mode_named(mode: CaptionMode) -> v1::CaptionMode {
+    v1::CaptionMode::from_str_name(&format!("CAPTION_MODE_{}", mode.as_str().to_uppercase())).unwrap_or_default()
+}
+
+pub fn caption_visibility_named(visibility: CaptionVisibility) -> v1::CaptionVisibility {
+    v1::CaptionVisibility::from_str_name(&format!("CAPTION_VISIBILITY_{}", visibility.as_str().to_uppercase())).unwrap_or_default()
+}
+
 pub fn kind_named(kind: Kind) -> v1::AssetKind {
     v1::AssetKind::from_str_name(&format!("ASSET_KIND_{}", kind.as_str().to_uppercase())).unwrap_or_default()
 }
@@ -66,6 +86,12 @@ mod tests {
         }
         for &each in Status::ALL {
             assert_eq!(status(status_named(each)), each.as_str());
+        }
+        for &each in CaptionMode::ALL {
+            assert_eq!(caption_mode(caption_mode_named(each)), each.as_str());
+        }
+        for &each in CaptionVisibility::ALL {
+            assert_eq!(caption_visibility(caption_visibility_named(each)), each.as_str());
         }
         for &each in Source::ALL {
             assert_eq!(source(source_named(each)), each.as_str());
