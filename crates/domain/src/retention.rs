@@ -42,7 +42,8 @@ pub fn retention_until(kept: &Kept, policy: &TenantPolicy) -> Option<OffsetDateT
     match (kept.class, ended) {
         (RetentionClass::Bundle, Some(ended)) => Some(kept.undeleted_at.map_or(ended, |undeleted| ended.max(after(undeleted)))),
         (_, ended) => {
-            let begun = ended.unwrap_or(kept.created_at);
+            // Never before it was made, whatever a reference said of its end.
+            let begun = ended.map_or(kept.created_at, |ended| ended.max(kept.created_at));
             Some(after(kept.undeleted_at.map_or(begun, |undeleted| begun.max(undeleted))))
         }
     }
