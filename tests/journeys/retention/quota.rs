@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use media_devstack::Binary;
 use media_domain::TenantId;
-use media_proto::v1::AbortUploadRequest;
+use media_proto::v1::{AbortUploadRequest, AssetKind, AssetStatus};
 use sqlx::PgPool;
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -103,11 +103,11 @@ async fn every_way_an_upload_ends_is_counted() {
     let stored = letter(&mut owner, 4000).await;
     is((4001, 0), "what was reserved is used").await;
     let infected = samples::eicar();
-    let quarantined = owner.upload(media_proto::v1::AssetKind::Document, "virus.txt", &infected).await;
+    let quarantined = owner.upload(AssetKind::Document, "virus.txt", &infected).await;
     let kept = 4001 + i64::try_from(infected.len()).unwrap();
     eventually("the scanner has it", LIMIT, async || {
         let status = owner.clone().get(&quarantined).await.asset.unwrap().status();
-        if status == media_proto::v1::AssetStatus::Quarantined { Ok(()) } else { Err(status) }
+        if status == AssetStatus::Quarantined { Ok(()) } else { Err(status) }
     })
     .await;
     is((kept, 0), "in quarantine it is stored once").await;
@@ -137,7 +137,9 @@ async fn a_tenant_is_warned_at_each_step_once_until_it_has_been_below() {
         .await;
     };
     quota(&mut owner, 100_000).await;
-    announce(&mut owner, 79_999).await.unwrap();
+    announce(&mut owner, 69_999).await.unwrap();
+    let file = samples::document(9_999);
+    let created = owner.create(owner.request(AssetKind::Document, "letter.rtf", file.len())).await;
     assert_eq!(count(&sql, "media.outbox WHERE aggregate = 'tenant'").await, 0);
     announce(&mut owner, 1).await.unwrap();
     warned(&[80], "80 % are reached").await;
@@ -148,8 +150,9 @@ async fn a_tenant_is_warned_at_each_step_once_until_it_has_been_below() {
     assert_eq!(sizes, ["0", "80000", "100000"]);
 
     // On its way from reserved to used it is not below for anybody.
-    letter(&mut owner, 9_999).await;
-    announce(&mut owner, 1).await.unwrap();
+    owner.put_all(&created, &file).await;
+    owner.complete(&created.asset.unwrap().id).await.unwrap();
+    announce(&mut owner, 10_001).await.unwrap();
     let filling = announce(&mut owner, 4_999).await.unwrap();
     warned(&[80, 95], "95 % are reached, and 80 % are told of once").await;
     owner.uploads.abort_upload(AbortUploadRequest { asset_id: filling }).await.unwrap();
