@@ -14,4 +14,5 @@ mod operations;
 mod outbox;
 mod place;
 mod relays;
+mod retention;
 mod sweeps;

@@ -40,7 +40,7 @@ impl Caller {
         self.tenant
     }
 
-    /// Who calls: a service or a person, as the token names it.
+    /// The token's `sub`: who is on record for what the call does.
     pub fn subject(&self) -> &str {
         &self.subject
     }

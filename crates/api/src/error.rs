@@ -72,8 +72,12 @@ pub enum ApiError {
     /// Begin again.
     #[error("the upload is {0}")]
     UploadEnded(&'static str),
-    #[error("the asset was changed since it was read")]
+    /// Read it again; also for a policy.
+    #[error("it was changed since it was read")]
     EtagMismatch,
+    /// Name a hold of the asset's.
+    #[error("the asset has no such hold")]
+    HoldNotFound,
     /// Come back later.
     #[error("{0}")]
     Busy(&'static str),
@@ -93,6 +97,7 @@ impl From<StorageError> for ApiError {
         match error {
             StorageError::Missing { what: "asset" } => ApiError::AssetNotFound,
             StorageError::Missing { what: "caption track" } => ApiError::CaptionTrackNotFound,
+            StorageError::Missing { what: "hold" } => ApiError::HoldNotFound,
             other => ApiError::Storage(other),
         }
     }

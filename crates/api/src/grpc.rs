@@ -9,6 +9,8 @@ mod new_upload;
 mod operations;
 mod playback;
 mod quarantine;
+mod retention;
+mod tenant_policy;
 mod transcripts;
 mod upload_parts;
 mod uploads;
@@ -27,8 +29,8 @@ use url::Url;
 use v1::{
     asset_service_server::AssetServiceServer, caption_service_server::CaptionServiceServer,
     operations_service_server::OperationsServiceServer, playback_service_server::PlaybackServiceServer,
-    quarantine_service_server::QuarantineServiceServer, transcript_service_server::TranscriptServiceServer,
-    upload_service_server::UploadServiceServer,
+    quarantine_service_server::QuarantineServiceServer, retention_service_server::RetentionServiceServer,
+    transcript_service_server::TranscriptServiceServer, upload_service_server::UploadServiceServer,
 };
 
 use crate::{
@@ -87,7 +89,8 @@ pub fn routes(api: Arc<Api>, keys: Arc<JwtKeys>, health: Routes) -> Result<Route
         .add_service(
             CaptionServiceServer::new(captions::Captions(Arc::clone(&api))).max_decoding_message_size(caption_text::MAX_REQUEST_BYTES),
         )
-        .add_service(TranscriptServiceServer::new(transcripts::Transcripts(api)).max_decoding_message_size(MAX_REQUEST_BYTES));
+        .add_service(TranscriptServiceServer::new(transcripts::Transcripts(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(RetentionServiceServer::new(retention::Retention(api)).max_decoding_message_size(MAX_REQUEST_BYTES));
     Ok(Routes::from(services.into_axum_router().layer(axum::middleware::from_fn_with_state(keys, auth::admit))))
 }
 
@@ -96,9 +99,17 @@ fn asset_id(text: &str) -> Result<AssetId, ApiError> {
     text.parse().map_err(|error: media_domain::ids::NotAnId| Violations::of("asset_id", format!("is {error}")))
 }
 
-/// Rows on a page, where the caller does not say how many.
+/// The etag that a request gives, where it gives one.
+///
+/// # Errors
+/// [`ApiError::EtagMismatch`] for one that is none of ours: it matches nothing.
+fn etag(text: &str) -> Result<Option<i64>, ApiError> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| ApiError::EtagMismatch) }
+}
+
+/// How many rows a page has, where the caller does not say.
 const DEFAULT_PAGE_SIZE: u32 = 50;
-/// The most rows on a page; who asks for more gets these (AIP-158).
+/// The most rows of a page; who asks for more gets these (AIP-158).
 const MAX_PAGE_SIZE: u32 = 200;
 
 fn page_size(given: i32) -> Result<u32, ApiError> {
@@ -112,4 +123,22 @@ fn page_size(given: i32) -> Result<u32, ApiError> {
 /// An asset that is there for callers: not deleted, and of the transaction's tenant. All else never was.
 fn there(asset: Option<Asset>) -> Result<Asset, ApiError> {
     asset.filter(|asset| asset.deleted_at.is_none()).ok_or(ApiError::AssetNotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_50_rows_unless_said_and_never_more_than_200() {
+        assert_eq!([0, 1, 200, 1_000].map(|given| page_size(given).unwrap()), [50, 1, 200, 200]);
+        assert!(page_size(-1).is_err());
+    }
+
+    #[test]
+    fn an_etag_that_is_none_of_ours_matches_nothing() {
+        assert_eq!(etag("").unwrap(), None);
+        assert_eq!(etag("7").unwrap(), Some(7));
+        assert!(matches!(etag("\"7\""), Err(ApiError::EtagMismatch)));
+    }
 }

@@ -33,7 +33,7 @@ use crate::{
 const NAME: &str = "media-api";
 
 /// What grpc.health.v1 tells of; the empty name is the server as a whole.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 9] = [
     "",
     "media.v1.UploadService",
     "media.v1.AssetService",
@@ -42,6 +42,7 @@ const SERVICES: [&str; 6] = [
     "media.v1.TranscriptService",
     "media.v1.OperationsService",
     "media.v1.QuarantineService",
+    "media.v1.RetentionService",
 ];
 
 /// How often Postgres and the store are asked whether they are there.

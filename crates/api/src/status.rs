@@ -120,6 +120,7 @@ fn show(error: &ApiError) -> Shown {
         ApiError::SizeMismatch(_) => Shown::new(Code::FailedPrecondition, "UPLOAD_SIZE_MISMATCH"),
         ApiError::PartChanged(number) => Shown::new(Code::FailedPrecondition, "UPLOAD_HASH_MISMATCH").with("part", number),
         ApiError::UploadEnded(state) => Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("upload", state),
+        ApiError::HoldNotFound => Shown::new(Code::NotFound, "HOLD_NOT_FOUND"),
         ApiError::EtagMismatch => Shown::new(Code::Aborted, "ETAG_MISMATCH"),
         ApiError::Busy(_) => Shown::new(Code::ResourceExhausted, "RATE_LIMITED").retry(LATER),
         ApiError::Stopping => Shown::new(Code::Unavailable, "UNAVAILABLE").retry(SOON),
@@ -136,6 +137,18 @@ fn show(error: &ApiError) -> Shown {
                 };
                 Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("caption_track", why)
             }
+            StorageError::QuotaExceeded { used_bytes, reserved_bytes, asked_bytes, quota_bytes } => {
+                Shown::new(Code::ResourceExhausted, "QUOTA_EXCEEDED")
+                    .with("used_bytes", used_bytes)
+                    .with("reserved_bytes", reserved_bytes)
+                    .with("asked_bytes", asked_bytes)
+                    .with("quota_bytes", quota_bytes)
+            }
+            StorageError::Held { holds } => {
+                let holds = holds.iter().take(MAX_NUMBERS_NAMED).map(ToString::to_string).collect::<Vec<_>>();
+                Shown::new(Code::FailedPrecondition, "HELD").with("holds", holds.join(", "))
+            }
+            StorageError::Referenced { bundles } => Shown::new(Code::FailedPrecondition, "REFERENCED").with("bundles", bundles.join(", ")),
             StorageError::LeaseLost | StorageError::Missing { .. } | StorageError::BadRow { .. } | StorageError::Refused(_) => {
                 Shown::new(Code::Internal, "INTERNAL")
             }
@@ -212,6 +225,9 @@ mod tests {
             (ApiError::TranscriptNotFound, Code::NotFound, "TRANSCRIPT_NOT_FOUND"),
             (ApiError::CaptionsBusy, Code::Aborted, "CONTENTION"),
             (StorageError::from(NotReviewable::HumanIsShown).into(), Code::FailedPrecondition, "ILLEGAL_TRANSITION"),
+            (ApiError::HoldNotFound, Code::NotFound, "HOLD_NOT_FOUND"),
+            (StorageError::Held { holds: Vec::new() }.into(), Code::FailedPrecondition, "HELD"),
+            (StorageError::Referenced { bundles: Vec::new() }.into(), Code::FailedPrecondition, "REFERENCED"),
             (ApiError::PageTokenInvalid, Code::InvalidArgument, "PAGE_TOKEN_INVALID"),
             (ApiError::Blobs(BlobError::Transient("away".into())), Code::Unavailable, "UNAVAILABLE"),
             (ApiError::Blobs(BlobError::Denied("no".into())), Code::Internal, "INTERNAL"),
@@ -246,6 +262,17 @@ mod tests {
         assert!(details(ApiError::NotReady(AssetStatus::Transcoding)).1.retry_info().is_some());
         assert!(details(ApiError::NotReady(AssetStatus::Failed)).1.retry_info().is_none());
         assert!(details(ApiError::Blobs(BlobError::Transient("away".into()))).1.retry_info().is_some());
+    }
+
+    #[test]
+    fn a_full_quota_says_what_takes_it_and_waiting_does_not_help() {
+        let full = StorageError::QuotaExceeded { used_bytes: 1, reserved_bytes: 2, asked_bytes: 8, quota_bytes: 10 };
+        let (code, details) = details(full.into());
+        let info = details.error_info().unwrap();
+        assert_eq!((code, info.reason.as_str()), (Code::ResourceExhausted, "QUOTA_EXCEEDED"));
+        let of = |key: &str| info.metadata[key].as_str();
+        assert_eq!([of("used_bytes"), of("reserved_bytes"), of("asked_bytes"), of("quota_bytes")], ["1", "2", "8", "10"]);
+        assert!(details.retry_info().is_none());
     }
 
     #[test]

@@ -8,8 +8,8 @@ use media_domain::{OwnerId, TenantId};
 use media_proto::v1::{
     asset_service_client::AssetServiceClient, caption_service_client::CaptionServiceClient,
     operations_service_client::OperationsServiceClient, playback_service_client::PlaybackServiceClient,
-    quarantine_service_client::QuarantineServiceClient, transcript_service_client::TranscriptServiceClient,
-    upload_service_client::UploadServiceClient,
+    quarantine_service_client::QuarantineServiceClient, retention_service_client::RetentionServiceClient,
+    transcript_service_client::TranscriptServiceClient, upload_service_client::UploadServiceClient,
 };
 use tonic::{
     Code, Request, Response, Status,
@@ -43,6 +43,7 @@ pub struct Api {
     pub transcripts: TranscriptServiceClient<Service>,
     pub operations: OperationsServiceClient<Service>,
     pub quarantine: QuarantineServiceClient<Service>,
+    pub retention: RetentionServiceClient<Service>,
 }
 
 impl Api {
@@ -69,6 +70,7 @@ impl Api {
             uploads: UploadServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             assets: AssetServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             playback: PlaybackServiceClient::with_interceptor(channel.clone(), credentials.clone()),
+            retention: RetentionServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             operations: OperationsServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             quarantine: QuarantineServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             captions: CaptionServiceClient::with_interceptor(channel.clone(), credentials.clone())

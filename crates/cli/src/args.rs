@@ -69,6 +69,17 @@ pub enum Verb {
     /// Decide about assets in which something was found
     #[command(subcommand)]
     Quarantine(verbs::quarantine::Quarantine),
+    /// Take a deletion back
+    Undelete(verbs::undelete::Undelete),
+    /// Say which bundle needs which asset
+    #[command(subcommand)]
+    Refs(verbs::refs::Refs),
+    /// Keep an asset from every deletion
+    #[command(subcommand)]
+    Hold(verbs::hold::Hold),
+    /// Show or change what the tenant decided for itself
+    #[command(subcommand)]
+    Policy(verbs::policy::Policy),
     /// Bring the database's schema up to date, as the owner of the schema
     Migrate(verbs::migrate::Migrate),
     /// Make a JWT for development

@@ -56,6 +56,10 @@ impl AssetService for Scripted {
     async fn request_variant(&self, _: Request<RequestVariantRequest>) -> Result<Response<RequestVariantResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+
+    async fn undelete_asset(&self, _: Request<UndeleteAssetRequest>) -> Result<Response<UndeleteAssetResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 /// Follows over the scripted streams. Answers how it ended, the statuses seen, and how many streams were opened.

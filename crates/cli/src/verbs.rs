@@ -3,11 +3,14 @@
 pub mod captions;
 pub mod dead_letters;
 pub mod download;
+pub mod hold;
 pub mod jobs;
 pub mod ls;
 pub mod migrate;
 pub mod play;
+pub mod policy;
 pub mod quarantine;
+pub mod refs;
 pub mod replay;
 pub mod reprocess;
 pub mod request_variant;
@@ -15,6 +18,7 @@ pub mod retry;
 pub mod show;
 pub mod token;
 pub mod transcripts;
+pub mod undelete;
 pub mod upload;
 pub mod usage;
 pub mod watch;
@@ -41,6 +45,10 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Verb::Play(play) => play.run(&Api::connect(&caller).await?, json).await,
         Verb::Captions(captions) => captions.run(&Api::connect(&caller).await?, json).await,
         Verb::Transcripts(transcripts) => transcripts.run(&Api::connect(&caller).await?, json).await,
+        Verb::Undelete(undelete) => undelete.run(&Api::connect(&caller).await?, json).await,
+        Verb::Refs(refs) => refs.run(&Api::connect(&caller).await?, json).await,
+        Verb::Hold(hold) => hold.run(&Api::connect(&caller).await?, json).await,
+        Verb::Policy(policy) => policy.run(&Api::connect(&caller).await?, json).await,
         Verb::Download(download) => download.run(&Api::connect(&caller).await?, json).await,
         Verb::Reprocess(reprocess) => reprocess.run(&Api::connect(&caller).await?, json).await,
         Verb::RequestVariant(request) => request.run(&Api::connect(&caller).await?, json).await,

@@ -3,6 +3,7 @@
 use media_domain::{
     CaptionKind, CaptionSource, Kind, Source, Status,
     asset::Priority,
+    policy::{CaptionMode, CaptionVisibility},
     work::{Queue, WorkState},
 };
 use media_proto::v1;
@@ -75,6 +76,22 @@ pub fn job_status_named(state: WorkState) -> v1::JobStatus {
     v1::JobStatus::from_str_name(&format!("JOB_STATUS_{}", state.as_str().to_uppercase())).unwrap_or_default()
 }
 
+pub fn caption_mode(mode: v1::CaptionMode) -> String {
+    word(mode.as_str_name(), "CAPTION_MODE_")
+}
+
+pub fn caption_visibility(visibility: v1::CaptionVisibility) -> String {
+    word(visibility.as_str_name(), "CAPTION_VISIBILITY_")
+}
+
+pub fn caption_mode_named(mode: CaptionMode) -> v1::CaptionMode {
+    v1::CaptionMode::from_str_name(&format!("CAPTION_MODE_{}", mode.as_str().to_uppercase())).unwrap_or_default()
+}
+
+pub fn caption_visibility_named(visibility: CaptionVisibility) -> v1::CaptionVisibility {
+    v1::CaptionVisibility::from_str_name(&format!("CAPTION_VISIBILITY_{}", visibility.as_str().to_uppercase())).unwrap_or_default()
+}
+
 pub fn kind_named(kind: Kind) -> v1::AssetKind {
     v1::AssetKind::from_str_name(&format!("ASSET_KIND_{}", kind.as_str().to_uppercase())).unwrap_or_default()
 }
@@ -108,6 +125,12 @@ mod tests {
         }
         for &each in Status::ALL {
             assert_eq!(status(status_named(each)), each.as_str());
+        }
+        for &each in CaptionMode::ALL {
+            assert_eq!(caption_mode(caption_mode_named(each)), each.as_str());
+        }
+        for &each in CaptionVisibility::ALL {
+            assert_eq!(caption_visibility(caption_visibility_named(each)), each.as_str());
         }
         for &each in Source::ALL {
             assert_eq!(source(source_named(each)), each.as_str());

@@ -101,6 +101,29 @@ impl Fleet {
         Ok(Service::new(binary, child, admin, log))
     }
 
+    /// Runs a binary once, with these arguments, to its end; answers what it wrote to stdout.
+    ///
+    /// # Errors
+    /// `ServiceDidNotStart` with what it wrote to stderr, if it did not end well.
+    pub async fn once(&self, binary: Binary, arguments: &[&str]) -> Result<String, DevstackError> {
+        let program = program(binary.name())?;
+        let output = tokio::process::Command::new(&program)
+            .args(arguments)
+            .env_clear()
+            .envs(self.environment(binary)?)
+            .envs(self.settings.iter().filter(|(variable, _)| concerns(binary, variable)))
+            .current_dir(self.folder.path())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .map_err(DevstackError::system(format!("starting {}", program.display())))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let tail = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(DevstackError::ServiceDidNotStart { name: binary.name(), reason: output.status.to_string(), log: program, tail })
+    }
+
     fn environment(&self, binary: Binary) -> Result<Vec<(&'static str, String)>, DevstackError> {
         let isolated = &self.isolated;
         let mut environment = vec![("MEDIA__DATABASE__URL", isolated.database_url(binary.role()).to_string())];

@@ -4,13 +4,58 @@
 //! has for the type.
 
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::{
-    AiArtifactId, AssetId, CaptionKind, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TranscriptId, VariantId,
+    AiArtifactId, AssetId, CaptionKind, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TenantId, TranscriptId, VariantId,
     profile::ProfileName, reason::Verdict,
 };
 
-/// A fact about one aggregate. Every type here has an asset for its aggregate.
+/// What an event is about. Its events are numbered 1, 2, 3 and arrive in that order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Aggregate {
+    Asset(AssetId),
+    /// The tenant itself.
+    Tenant(TenantId),
+}
+
+impl Aggregate {
+    /// The word that is stored.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Aggregate::Asset(_) => "asset",
+            Aggregate::Tenant(_) => "tenant",
+        }
+    }
+
+    /// What [`word`](Self::word) and id stand for; `None` for a word that this version does not know.
+    pub fn of(word: &str, id: Uuid) -> Option<Self> {
+        match word {
+            "asset" => Some(Aggregate::Asset(id.into())),
+            "tenant" => Some(Aggregate::Tenant(TenantId(id))),
+            _ => None,
+        }
+    }
+
+    pub fn as_uuid(self) -> Uuid {
+        match self {
+            Aggregate::Asset(asset) => asset.as_uuid(),
+            Aggregate::Tenant(tenant) => tenant.0,
+        }
+    }
+}
+
+/// As the event's `subject` has it: an asset's ULID, a tenant's UUID.
+impl std::fmt::Display for Aggregate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Aggregate::Asset(asset) => asset.fmt(f),
+            Aggregate::Tenant(tenant) => tenant.fmt(f),
+        }
+    }
+}
+
+/// A fact about one aggregate.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Event {
@@ -22,6 +67,8 @@ pub enum Event {
     AssetReady(AssetReady),
     AssetFailed(AssetFailed),
     AssetDeleted(AssetDeleted),
+    AssetUndeleted(AssetUndeleted),
+    AssetErased(AssetErased),
     VariantCreated(VariantCreated),
     VariantFailed(VariantFailed),
     CaptionCreated(CaptionCreated),
@@ -30,6 +77,7 @@ pub enum Event {
     CaptionDeleted(CaptionDeleted),
     TranscriptCreated(TranscriptCreated),
     AiArtifactRecorded(AiArtifactRecorded),
+    QuotaWarned(QuotaWarned),
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -95,6 +143,34 @@ pub struct AssetFailed {
 #[serde(rename_all = "camelCase")]
 pub struct AssetDeleted {
     pub asset_id: AssetId,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssetUndeleted {
+    pub asset_id: AssetId,
+}
+
+/// Its row is gone, and nothing names its bytes any more.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssetErased {
+    pub asset_id: AssetId,
+}
+
+/// A step of the quota was reached by what is stored and what is reserved.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QuotaWarned {
+    pub tenant_id: TenantId,
+    /// The step: one of [`crate::policy::WARNING_PERCENTS`].
+    pub percent: u8,
+    #[serde(serialize_with = "int64")]
+    pub used_bytes: u64,
+    #[serde(serialize_with = "int64")]
+    pub reserved_bytes: u64,
+    #[serde(serialize_with = "int64")]
+    pub quota_bytes: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -184,6 +260,8 @@ impl Event {
             Event::AssetReady(_) => "media.asset.ready.v1",
             Event::AssetFailed(_) => "media.asset.failed.v1",
             Event::AssetDeleted(_) => "media.asset.deleted.v1",
+            Event::AssetUndeleted(_) => "media.asset.undeleted.v1",
+            Event::AssetErased(_) => "media.asset.erased.v1",
             Event::VariantCreated(_) => "media.variant.created.v1",
             Event::VariantFailed(_) => "media.variant.failed.v1",
             Event::CaptionCreated(_) => "media.caption.created.v1",
@@ -192,12 +270,13 @@ impl Event {
             Event::CaptionDeleted(_) => "media.caption.deleted.v1",
             Event::TranscriptCreated(_) => "media.transcript.created.v1",
             Event::AiArtifactRecorded(_) => "media.ai_artifact.recorded.v1",
+            Event::QuotaWarned(_) => "media.quota.warned.v1",
         }
     }
 
-    /// The aggregate: events of one asset are numbered 1, 2, 3 and arrive in that order.
-    pub const fn asset(&self) -> AssetId {
-        match self {
+    /// What it is about: the CloudEvent's `subject`.
+    pub const fn aggregate(&self) -> Aggregate {
+        Aggregate::Asset(match self {
             Event::AssetCreated(e) => e.asset_id,
             Event::AssetUploaded(e) => e.asset_id,
             Event::AssetScanned(e) => e.asset_id,
@@ -206,6 +285,8 @@ impl Event {
             Event::AssetReady(e) => e.asset_id,
             Event::AssetFailed(e) => e.asset_id,
             Event::AssetDeleted(e) => e.asset_id,
+            Event::AssetUndeleted(e) => e.asset_id,
+            Event::AssetErased(e) => e.asset_id,
             Event::VariantCreated(e) => e.asset_id,
             Event::VariantFailed(e) => e.asset_id,
             Event::CaptionCreated(e) => e.asset_id,
@@ -213,7 +294,8 @@ impl Event {
             Event::CaptionDeleted(e) => e.asset_id,
             Event::TranscriptCreated(e) => e.asset_id,
             Event::AiArtifactRecorded(e) => e.asset_id,
-        }
+            Event::QuotaWarned(e) => return Aggregate::Tenant(e.tenant_id),
+        })
     }
 }
 
@@ -230,6 +312,16 @@ fn optional_int64<S: serde::Serializer>(value: &Option<u64>, serializer: S) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_subject_is_an_assets_ulid_or_a_tenants_uuid_and_reads_back_from_its_row() {
+        let (asset, tenant) = (AssetId::generate(), TenantId(uuid::uuid!("7d444840-9dc0-11d1-b245-5ffdce74fad2")));
+        for (aggregate, subject) in [(Aggregate::Asset(asset), asset.to_string()), (Aggregate::Tenant(tenant), tenant.to_string())] {
+            assert_eq!(aggregate.to_string(), subject);
+            assert_eq!(Aggregate::of(aggregate.word(), aggregate.as_uuid()), Some(aggregate));
+        }
+        assert_eq!(Aggregate::of("person", tenant.0), None);
+    }
 
     #[test]
     fn the_data_is_protobuf_json_and_holds_no_tag() {

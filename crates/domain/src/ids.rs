@@ -23,6 +23,7 @@ pub mod of {
     pub enum Event {}
     pub enum DeadLetter {}
     pub enum QuarantineDecision {}
+    pub enum Hold {}
     pub enum User {}
 }
 
@@ -40,6 +41,8 @@ pub type AiArtifactId = Id<of::AiArtifact>;
 pub type EventId = Id<of::Event>;
 pub type DeadLetterId = Id<of::DeadLetter>;
 pub type QuarantineDecisionId = Id<of::QuarantineDecision>;
+/// What keeps an asset from every deletion.
+pub type HoldId = Id<of::Hold>;
 /// A person or service of a tenant, known to us by id only.
 pub type OwnerId = Id<of::User>;
 

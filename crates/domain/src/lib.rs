@@ -12,12 +12,14 @@ pub mod ids;
 pub mod info;
 pub mod limits;
 pub mod plan;
+pub mod policy;
 pub mod profile;
 pub mod profiles;
 pub mod provenance;
 pub mod quarantine;
 pub mod reason;
 pub mod recipe;
+pub mod retention;
 pub mod variant;
 pub mod work;
 
@@ -25,10 +27,11 @@ pub use asset::{Kind, Source, Status};
 pub use blob::BlobName;
 pub use caption::{CaptionKind, CaptionSource};
 pub use ids::{
-    AiArtifactId, AssetId, CaptionTrackId, DeadLetterId, EventId, JobId, OwnerId, QuarantineDecisionId, TenantId, TranscriptId, UploadId,
-    VariantId, WorkId,
+    AiArtifactId, AssetId, CaptionTrackId, DeadLetterId, EventId, HoldId, JobId, OwnerId, QuarantineDecisionId, TenantId, TranscriptId,
+    UploadId, VariantId, WorkId,
 };
 pub use info::MediaInfo;
+pub use policy::TenantPolicy;
 pub use profile::Profile;
 pub use profiles::Profiles;
 pub use reason::Reason;

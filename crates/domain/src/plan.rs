@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     Kind, MediaInfo, Profile, Profiles, Reason,
     limits::MAX_DURATION,
+    policy::CaptionMode,
     profile::{ProfileName, Recipe, Required},
     work::Group,
 };
@@ -29,6 +30,33 @@ pub struct PlannedJob {
     pub profile: ProfileName,
     /// Whether the asset can be ready without it.
     pub required: bool,
+}
+
+impl Plan {
+    /// Leaves a group out, and says of each of its jobs why.
+    pub fn leave_out(&mut self, group: Group, why: &'static str) {
+        let (left_out, kept) = std::mem::take(&mut self.groups).into_iter().partition(|planned| planned.group == group);
+        self.groups = kept;
+        let left_out: Vec<PlannedGroup> = left_out;
+        self.skipped.extend(left_out.into_iter().flat_map(|planned| planned.jobs).map(|job| (job.profile, why)));
+    }
+
+    /// Follows what a tenant says of captions: speech is made for them alone.
+    pub fn follow_captions(&mut self, mode: CaptionMode, asked: Option<&[ProfileName]>) {
+        let is_asked_for = asked.is_some_and(|asked| {
+            self.groups
+                .iter()
+                .filter(|planned| planned.group == Group::Speech)
+                .any(|planned| planned.jobs.iter().any(|job| asked.contains(&job.profile)))
+        });
+        match mode {
+            CaptionMode::Off => self.leave_out(Group::Speech, "the tenant's policy has no captions"),
+            CaptionMode::OnRequest if !is_asked_for => {
+                self.leave_out(Group::Speech, "by the tenant's policy captions are made on request");
+            }
+            CaptionMode::Automatic | CaptionMode::OnRequest => {}
+        }
+    }
 }
 
 /// Why a file cannot become an asset of its kind. `detail` names what was found and the limit.
@@ -414,6 +442,23 @@ mod tests {
         assert_eq!(made, ["poster", "h264-720p", "h264-360p", "aac-128k"]);
         let not_asked: Vec<_> = plan.skipped.iter().filter(|(_, why)| why.contains("asked")).map(|(name, _)| name.as_str()).collect();
         assert_eq!(not_asked, ["speech", "storyboard", "mp4-720p", "h264-480p", "preview"]);
+    }
+
+    #[test]
+    fn speech_is_left_out_where_the_tenant_wants_no_captions_or_nobody_asked() {
+        let asked = ["speech".to_owned().try_into().unwrap()];
+        for (mode, asked, is_made) in [
+            (CaptionMode::Automatic, None, true),
+            (CaptionMode::OnRequest, None, false),
+            (CaptionMode::OnRequest, Some(&asked[..]), true),
+            (CaptionMode::Off, Some(&asked[..]), false),
+        ] {
+            let mut plan = plan(Kind::Video, &video(640, 360, true), &Profiles::built_in().unwrap(), asked).unwrap();
+            plan.follow_captions(mode, asked);
+            assert_eq!(plan.groups.iter().any(|planned| planned.group == Group::Speech), is_made, "{mode}");
+            assert_eq!(plan.skipped.iter().any(|(name, why)| name.as_str() == "speech" && why.contains("captions")), !is_made, "{mode}");
+            assert!(plan.groups.iter().any(|planned| planned.group == Group::Ladder));
+        }
     }
 
     #[test]

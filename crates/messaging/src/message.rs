@@ -7,7 +7,7 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, ShortString},
 };
-use media_domain::{AssetId, EventId, TenantId, command::Delay, work::Queue};
+use media_domain::{EventId, TenantId, command::Delay, event::Aggregate, work::Queue};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use crate::{PublishError, topology};
@@ -34,8 +34,8 @@ pub struct OutboundEvent {
     pub id: EventId,
     /// Also the routing key.
     pub event_type: String,
-    /// The aggregate: the CloudEvent's `subject` and `partitionkey`.
-    pub asset: AssetId,
+    /// The CloudEvent's `subject` and `partitionkey`.
+    pub aggregate: Aggregate,
     pub tenant: TenantId,
     /// When the fact was committed.
     pub time: OffsetDateTime,
@@ -126,7 +126,7 @@ impl OutboundEvent {
         let mut attribute = |name: &str, value: &str| {
             headers.insert(format!("{PREFIX}{name}").into(), AMQPValue::LongString(value.into()));
         };
-        let subject = self.asset.to_string();
+        let subject = self.aggregate.to_string();
         attribute("specversion", "1.0");
         attribute("id", &self.id.to_string());
         attribute("source", SOURCE);
@@ -229,7 +229,7 @@ mod tests {
         OutboundEvent {
             id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap(),
             event_type: "media.asset.ready.v1".to_owned(),
-            asset: "01BX5ZZKBKACTAV9WEVGEMMVRZ".parse().unwrap(),
+            aggregate: Aggregate::Asset("01BX5ZZKBKACTAV9WEVGEMMVRZ".parse().unwrap()),
             tenant: "7d444840-9dc0-11d1-b245-5ffdce74fad2".parse().unwrap(),
             time: time::macros::datetime!(2026-11-24 22:04:05.678901 +1),
             sequence: 42,
@@ -279,7 +279,16 @@ mod tests {
         let wire = written.to_wire().unwrap();
         let read = CloudEvent::read(&wire.properties, &wire.body).unwrap();
         assert_eq!((read.id, read.time, read.sequence, &read.data), (written.id, written.time, 42, &written.data));
-        assert_eq!((read.subject, read.tenant, read.correlation_id), (written.asset.to_string(), written.tenant, None));
+        assert_eq!((read.subject, read.tenant, read.correlation_id), (written.aggregate.to_string(), written.tenant, None));
+    }
+
+    #[test]
+    fn an_event_of_the_tenant_itself_has_the_tenant_for_its_subject() {
+        let event = OutboundEvent { aggregate: Aggregate::Tenant(event().tenant), ..event() };
+        let wire = event.to_wire().unwrap();
+        for name in ["subject", "partitionkey", "tenantid"] {
+            assert_eq!(header(&wire.properties, &format!("{PREFIX}{name}")).unwrap(), "7d444840-9dc0-11d1-b245-5ffdce74fad2", "{name}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use media_domain::{AssetId, command::Delay, work::Queue};
+use media_domain::{command::Delay, event::Aggregate, work::Queue};
 use media_messaging::{Broker, Outbound, OutboundCommand, OutboundEvent, PublishError, Publisher};
 use media_runtime::trace_context;
 use media_storage::{
@@ -137,12 +137,12 @@ enum Published {
 
 /// The rows to mark: of each aggregate, all before its first message that is not confirmed.
 fn confirmed(rows: &[&OutboxRow], results: &[Result<(), PublishError>]) -> Vec<i64> {
-    let mut held: HashSet<AssetId> = HashSet::new();
+    let mut held: HashSet<Aggregate> = HashSet::new();
     let mut confirmed = Vec::new();
     for (row, result) in rows.iter().zip(results) {
         if result.is_err() {
-            held.insert(row.asset);
-        } else if !held.contains(&row.asset) {
+            held.insert(row.aggregate);
+        } else if !held.contains(&row.aggregate) {
             confirmed.push(row.seq);
         }
     }
@@ -155,7 +155,7 @@ fn is_known(row: &OutboxRow) -> bool {
 
 /// The message of a row, with the span that is open while it is published and that a consumer links to.
 fn outbound(row: &OutboxRow) -> (Span, Outbound) {
-    let span = info_span!("publish", otel.name = format!("publish {}", row.message_type), otel.kind = "producer", message.id = %row.id, asset.id = %row.asset);
+    let span = info_span!("publish", otel.name = format!("publish {}", row.message_type), otel.kind = "producer", message.id = %row.id, aggregate.id = %row.aggregate);
     if let Some(traceparent) = &row.traceparent {
         trace_context::set_parent(&span, traceparent);
     }
@@ -167,7 +167,7 @@ fn outbound(row: &OutboxRow) -> (Span, Outbound) {
         (kind, _) => Outbound::Event(OutboundEvent {
             id: row.id,
             event_type: row.message_type.clone(),
-            asset: row.asset,
+            aggregate: row.aggregate,
             tenant: row.tenant,
             time: row.created_at,
             sequence: match kind {
@@ -195,7 +195,7 @@ fn command(routing_key: &str) -> Option<(Queue, Option<Delay>)> {
 
 #[cfg(test)]
 mod tests {
-    use media_domain::{EventId, TenantId};
+    use media_domain::{AssetId, EventId, TenantId};
     use time::OffsetDateTime;
 
     use super::*;
@@ -205,7 +205,7 @@ mod tests {
             seq,
             id: EventId::generate(),
             tenant: TenantId(uuid::Uuid::nil()),
-            asset,
+            aggregate: Aggregate::Asset(asset),
             kind: OutboxKind::Event { sequence: 1 },
             message_type: "media.asset.ready.v1".to_owned(),
             routing_key: "media.asset.ready.v1".to_owned(),

@@ -43,6 +43,15 @@ fn every_event_reads_as_its_message_and_loses_nothing() {
     agrees::<v1::AssetReady>(&Event::AssetReady(AssetReady { asset_id, kind: Kind::Video }));
     agrees::<v1::AssetFailed>(&Event::AssetFailed(AssetFailed { asset_id, reason: Reason::HashMismatch }));
     agrees::<v1::AssetDeleted>(&Event::AssetDeleted(AssetDeleted { asset_id }));
+    agrees::<v1::AssetUndeleted>(&Event::AssetUndeleted(AssetUndeleted { asset_id }));
+    agrees::<v1::AssetErased>(&Event::AssetErased(AssetErased { asset_id }));
+    agrees::<v1::QuotaWarned>(&Event::QuotaWarned(QuotaWarned {
+        tenant_id: "7d444840-9dc0-11d1-b245-5ffdce74fad2".parse().unwrap(),
+        percent: 80,
+        used_bytes: 1 << 40,
+        reserved_bytes: 7,
+        quota_bytes: 1 << 50,
+    }));
     let variant = |width, height| {
         Event::VariantCreated(VariantCreated {
             asset_id,
@@ -108,6 +117,7 @@ fn the_descriptors_hold_every_service() {
         "TranscriptService",
         "OperationsService",
         "QuarantineService",
+        "RetentionService",
     ] {
         assert!(text.contains(service), "{service}");
     }

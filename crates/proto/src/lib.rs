@@ -10,6 +10,9 @@ pub mod v1 {
 /// The type of every time in [`v1`].
 pub use pbjson_types::Timestamp;
 
+/// The type of every update mask in [`v1`].
+pub use pbjson_types::FieldMask;
+
 /// The encoded `FileDescriptorSet` of the package and what it imports: for reflection, and for tests that go through every RPC.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/media.v1.binpb"));
 

@@ -13,7 +13,7 @@ pub use config::{Problem, Problems, Settings, check_defaults};
 pub use health::{Component, Health};
 pub use profiles::ProfilesConfig;
 pub use secrecy::{ExposeSecret, SecretString};
-pub use service::{Context, main};
+pub use service::{Context, Once, main, main_or_once};
 pub use shutdown::{LAST_WORD, Shutdown};
 pub use tasks::Tasks;
 pub use telemetry::FLUSH;

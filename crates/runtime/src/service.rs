@@ -43,6 +43,16 @@ pub struct Context<C> {
     pub instance: String,
     /// Starts tasks on which the service stands.
     pub tasks: Tasks,
+    flags: Vec<&'static str>,
+}
+
+/// A flag of one binary: with it, the process does one thing once, and leaves. It opens no port, so that it can run beside the
+/// service.
+#[derive(Debug, Clone, Copy)]
+pub struct Once {
+    /// Without its dashes.
+    pub name: &'static str,
+    pub help: &'static str,
 }
 
 impl<C> Context<C> {
@@ -54,7 +64,12 @@ impl<C> Context<C> {
     fn new(config: C, runtime: Handle, instance: String) -> Self {
         let shutdown = Shutdown::default();
         let tasks = Tasks::new(runtime, shutdown.soft.clone());
-        Self { config, shutdown, health: Health::default(), instance, tasks }
+        Self { config, shutdown, health: Health::default(), instance, tasks, flags: Vec::new() }
+    }
+
+    /// Whether the process was started with this flag.
+    pub fn is_once(&self, flag: Once) -> bool {
+        self.flags.contains(&flag.name)
     }
 
     /// See [`Tasks::spawn_critical`].
@@ -76,7 +91,16 @@ where
     C: Settings,
     S: AsyncFnOnce(Context<C>) -> anyhow::Result<()> + Send + 'static,
 {
-    let arguments = match command_line(name).try_get_matches() {
+    main_or_once(name, defaults, &[], service)
+}
+
+/// As [`main`], of a binary that has flags of its own.
+pub fn main_or_once<C, S>(name: &'static str, defaults: &'static str, flags: &[Once], service: S) -> ExitCode
+where
+    C: Settings,
+    S: AsyncFnOnce(Context<C>) -> anyhow::Result<()> + Send + 'static,
+{
+    let arguments = match command_line(name, flags).try_get_matches() {
         Ok(arguments) => arguments,
         Err(answer) => {
             // Help and version come this way too; a closed stdout is no reason for another code.
@@ -84,7 +108,8 @@ where
             return u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
     };
-    match start(name, defaults, &arguments, std::env::vars_os(), service) {
+    let flags = flags.iter().map(|flag| flag.name).filter(|name| arguments.get_flag(name)).collect();
+    match start(name, defaults, &arguments, flags, std::env::vars_os(), service) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -95,7 +120,7 @@ where
     }
 }
 
-fn command_line(name: &'static str) -> Command {
+fn command_line(name: &'static str, flags: &[Once]) -> Command {
     let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     Command::new(name)
         .version(env!("CARGO_PKG_VERSION"))
@@ -110,6 +135,7 @@ fn command_line(name: &'static str) -> Command {
         )
         .arg(flag("check", "Check the settings and leave"))
         .arg(flag("print-settings", "Print the settings, secrets hidden, and leave"))
+        .args(flags.iter().map(|once| flag(once.name, once.help)))
 }
 
 /// Everything up to the supervised end. True: all went well.
@@ -117,6 +143,7 @@ fn start<C, S>(
     name: &'static str,
     defaults: &'static str,
     arguments: &ArgMatches,
+    flags: Vec<&'static str>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     service: S,
 ) -> anyhow::Result<bool>
@@ -143,13 +170,13 @@ where
         let _inside = runtime.enter();
         Telemetry::start(name, &instance, &common)?
     };
-    let context = Context::new(config, runtime.handle().clone(), instance);
+    let is_once = !flags.is_empty();
+    let context = Context { flags, ..Context::new(config, runtime.handle().clone(), instance) };
     let (tasks, shutdown) = (context.tasks.clone(), context.shutdown.clone());
     tracing::info!(instance = context.instance, version = env!("CARGO_PKG_VERSION"), "{name} starts");
 
-    let went_well = match open_admin_port(&runtime, common.admin.listen, &context, &telemetry)
-        .and_then(|()| run_on_own_thread(&runtime, context, service))
-    {
+    let opened = if is_once { Ok(()) } else { open_admin_port(&runtime, common.admin.listen, &context, &telemetry) };
+    let went_well = match opened.and_then(|()| run_on_own_thread(&runtime, context, service)) {
         Ok(outcome) => supervisor.block_on(supervise(outcome, signals, &tasks, &shutdown, common.shutdown.grace)),
         Err(error) => {
             tracing::error!("{name} cannot start: {error:#}");

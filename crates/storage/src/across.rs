@@ -1,9 +1,9 @@
-//! The acts that see across tenants: claim, sweep, prune. Each is a narrow function in the schema (migration 0007) that
+//! The acts that see across tenants: claim, sweep, prune. Each is a narrow function in the schema (migrations 0007 and 0012) that
 //! returns ids and a tenant, never content, and is granted to one login role.
 
 use std::time::Duration;
 
-use media_domain::{AssetId, BlobName, EventId, TenantId, UploadId, WorkId, work::Queue};
+use media_domain::{AssetId, BlobName, EventId, TenantId, UploadId, WorkId, policy::GRACE_DAYS, work::Queue};
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
@@ -155,6 +155,53 @@ impl Across {
                 .fetch_all(&self.pool)
                 .await?;
         Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), BlobName { bucket: row.bucket, key: row.key })).collect())
+    }
+
+    /// Assets with references that are over and still have their rows, tenant by tenant in turn.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn ended_references(&self, limit: i32) -> Result<Vec<(TenantId, AssetId)>, StorageError> {
+        let rows = sqlx::query!(r#"SELECT tenant_id AS "tenant_id!", asset_id AS "asset_id!" FROM media.ended_references($1)"#, limit)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), row.asset_id.into())).collect())
+    }
+
+    /// Assets whose retention is over and that are not held, tenant by tenant in turn.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn ended_retention(&self, limit: i32) -> Result<Vec<(TenantId, AssetId)>, StorageError> {
+        let rows = sqlx::query!(r#"SELECT tenant_id AS "tenant_id!", asset_id AS "asset_id!" FROM media.ended_retention($1)"#, limit)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), row.asset_id.into())).collect())
+    }
+
+    /// Deleted assets whose grace is over and that are not held, tenant by tenant in turn.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn ended_grace(&self, limit: i32) -> Result<Vec<(TenantId, AssetId)>, StorageError> {
+        let rows = sqlx::query!(
+            r#"SELECT tenant_id AS "tenant_id!", asset_id AS "asset_id!" FROM media.ended_grace($1, $2)"#,
+            GRACE_DAYS.cast_signed(),
+            limit
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), row.asset_id.into())).collect())
+    }
+
+    /// Tenants whose assets do not all follow their policy yet.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn changed_policies(&self, limit: i32) -> Result<Vec<TenantId>, StorageError> {
+        let tenants =
+            sqlx::query_scalar!(r#"SELECT tenant_id AS "tenant_id!" FROM media.changed_policies($1)"#, limit).fetch_all(&self.pool).await?;
+        Ok(tenants.into_iter().map(TenantId).collect())
     }
 
     /// Work that has ended and still has upload ids of its outputs written down.

@@ -416,10 +416,11 @@ impl Assets<'_> {
         exactly_one(done.rows_affected(), StorageError::Missing { what: "asset" })
     }
 
-    /// Marks an asset as deleted, ends its playback and cancels its work. A second time changes nothing.
+    /// Marks an asset as deleted, ends its playback, gives its upload up and cancels its work. A second time changes nothing.
     ///
     /// # Errors
-    /// [`StorageError::Missing`]; [`StorageError::Changed`] if `etag` is given and is not the asset's.
+    /// [`StorageError::Missing`]; [`StorageError::Changed`] if `etag` is given and is not the asset's; [`StorageError::Held`] and
+    /// [`StorageError::Referenced`].
     pub async fn delete(&mut self, id: AssetId, etag: Option<i64>) -> Result<Asset, StorageError> {
         let asset = self.lock(id).await?.ok_or(StorageError::Missing { what: "asset" })?;
         if etag.is_some_and(|etag| etag != asset.etag) {
@@ -428,6 +429,7 @@ impl Assets<'_> {
         if asset.deleted_at.is_some() {
             return Ok(asset);
         }
+        self.0.refuse_if_kept(id).await?;
         let done = sqlx::query!(
             "-- assets.delete
             UPDATE media.assets SET deleted_at = now(), playback_epoch = playback_epoch + 1, etag = etag + 1 WHERE id = $1",
@@ -438,6 +440,10 @@ impl Assets<'_> {
         exactly_one(done.rows_affected(), StorageError::Missing { what: "asset" })?;
         self.0.work().cancel_of_asset(id).await?;
         self.0.outbox().event(&Event::AssetDeleted(AssetDeleted { asset_id: id })).await?;
+        if asset.status == Status::Uploading {
+            // The janitor throws the parts away.
+            self.0.uploads().give_up(id).await?;
+        }
         self.lookup(id).await?.ok_or(StorageError::Missing { what: "asset" })
     }
 }

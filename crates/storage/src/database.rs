@@ -11,8 +11,9 @@ use sqlx::{
 
 use crate::{
     StorageError, across::Across, ai_artifacts::AiArtifacts, assets::Assets, blobs::Blobs, caption_copies::CaptionCopies,
-    caption_tracks::CaptionTracks, dead_letters::DeadLetters, outbox::Outbox, output_uploads::OutputUploads, quarantine::Quarantine,
-    transcode_jobs::TranscodeJobs, transcripts::Transcripts, uploads::Uploads, variants::Variants, work::Work,
+    caption_tracks::CaptionTracks, dead_letters::DeadLetters, holds::Holds, outbox::Outbox, output_uploads::OutputUploads,
+    quarantine::Quarantine, quota::Quota, references::References, tenant_policies::TenantPolicies, transcode_jobs::TranscodeJobs,
+    transcripts::Transcripts, uploads::Uploads, variants::Variants, work::Work,
 };
 
 /// How to reach Postgres.
@@ -87,7 +88,10 @@ impl Database {
     /// # Errors
     /// [`StorageError::Unavailable`] if there is none; [`StorageError::Missing`] if the schema is older.
     pub async fn check(&self) -> Result<(), StorageError> {
-        let newest: Option<bool> = sqlx::query_scalar("SELECT to_regclass('media.work') IS NOT NULL").fetch_one(&self.pool).await?;
+        let newest: Option<bool> =
+            sqlx::query_scalar("SELECT to_regclass('media.work') IS NOT NULL AND to_regclass('media.tenant_usage') IS NOT NULL")
+                .fetch_one(&self.pool)
+                .await?;
         if newest == Some(true) { Ok(()) } else { Err(StorageError::Missing { what: "schema: run `media migrate`" }) }
     }
 
@@ -181,6 +185,18 @@ impl TenantTx {
     }
     pub fn quarantine(&mut self) -> Quarantine<'_> {
         Quarantine(self)
+    }
+    pub fn references(&mut self) -> References<'_> {
+        References(self)
+    }
+    pub fn holds(&mut self) -> Holds<'_> {
+        Holds(self)
+    }
+    pub fn tenant_policies(&mut self) -> TenantPolicies<'_> {
+        TenantPolicies(self)
+    }
+    pub fn quota(&mut self) -> Quota<'_> {
+        Quota(self)
     }
     pub fn dead_letters(&mut self) -> DeadLetters<'_> {
         DeadLetters(self)

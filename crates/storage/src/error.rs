@@ -1,6 +1,7 @@
 //! What can go wrong with the database, said by what the caller can do about it.
 
 use media_domain::{
+    HoldId,
     asset::{IllegalTransition, UnknownWord},
     caption::NotReviewable,
 };
@@ -30,6 +31,15 @@ pub enum StorageError {
     /// The row was changed since the caller read it.
     #[error("the {what} was changed by somebody else")]
     Changed { what: &'static str },
+    /// What is stored and reserved would be more than the tenant's quota. Delete something, or have the quota raised.
+    #[error("the quota of {quota_bytes} bytes is reached: {used_bytes} are used, {reserved_bytes} reserved, {asked_bytes} more asked for")]
+    QuotaExceeded { used_bytes: u64, reserved_bytes: u64, asked_bytes: u64, quota_bytes: u64 },
+    /// A hold stands: nothing deletes the asset before it is released.
+    #[error("the asset is held")]
+    Held { holds: Vec<HoldId> },
+    /// Bundles need the asset. The first of them are named.
+    #[error("the asset is referenced")]
+    Referenced { bundles: Vec<String> },
     /// A stored row cannot be read as what it should be.
     #[error("{table}.{column} of {id} cannot be read")]
     BadRow {

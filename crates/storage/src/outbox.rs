@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use media_domain::{
     AssetId, EventId, TenantId, WorkId,
     command::{Command, Delay},
-    event::Event,
+    event::{Aggregate, Event},
     work::Queue,
 };
 use serde_json::Value;
@@ -13,10 +13,7 @@ use sqlx::{Postgres, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{
-    Database, StorageError, TenantTx,
-    error::{exactly_one, word},
-};
+use crate::{Database, StorageError, TenantTx, error::word};
 
 /// How many partitions the outbox has: the low four bits of the aggregate's id (`outbox.part`).
 pub const PARTITIONS: i16 = 16;
@@ -27,31 +24,53 @@ pub(crate) const LOCK_CLASS: i32 = 0x6d65_6469;
 pub struct Outbox<'t>(pub(crate) &'t mut TenantTx);
 
 impl Outbox<'_> {
-    /// Tells a fact. It is numbered under the lock of the asset's row, which holds until the transaction ends: that is
-    /// what keeps the order of an asset's events.
+    /// Tells a fact. It is numbered under the lock of the aggregate's row, which holds until the transaction ends: that is
+    /// what keeps the order of an aggregate's events. A tenant's own are numbered by its usage, the last row to be locked.
     ///
     /// # Errors
     /// [`StorageError::Missing`] if the asset is not there.
     pub async fn event(&mut self, event: &Event) -> Result<(), StorageError> {
-        let data = serde_json::to_value(event).map_err(|error| StorageError::bad_row("outbox", "data", event.asset())(error.into()))?;
+        let aggregate = event.aggregate();
+        let sequence = match aggregate {
+            Aggregate::Asset(asset) => {
+                sqlx::query_scalar!(
+                    "-- outbox.number\nUPDATE media.assets SET last_sequence = last_sequence + 1 WHERE id = $1 RETURNING last_sequence",
+                    asset.as_uuid(),
+                )
+                .fetch_optional(self.0.connection())
+                .await?
+            }
+            Aggregate::Tenant(tenant) => {
+                sqlx::query_scalar!(
+                    "-- outbox.number\nUPDATE media.tenant_usage SET last_sequence = last_sequence + 1 WHERE tenant_id = $1 RETURNING last_sequence",
+                    tenant.0,
+                )
+                .fetch_optional(self.0.connection())
+                .await?
+            }
+        };
+        let sequence = sequence.ok_or(StorageError::Missing { what: aggregate.word() })?;
+        let data = serde_json::to_value(event).map_err(|error| StorageError::bad_row("outbox", "data", aggregate)(error.into()))?;
         let (traceparent, correlation, causation) = self.0.cause();
-        let done = sqlx::query!(
+        sqlx::query!(
             "-- outbox.event
-            WITH numbered AS (UPDATE media.assets SET last_sequence = last_sequence + 1 WHERE id = $3 RETURNING last_sequence)
-            INSERT INTO media.outbox (id, tenant_id, aggregate_id, kind, type, routing_key, data, sequence, traceparent, correlation_id, causation_id)
-            SELECT $1, $2, $3, 'event', $4, $4, $5, last_sequence, $6, $7, $8 FROM numbered",
+            INSERT INTO media.outbox (id, tenant_id, aggregate, aggregate_id, kind, type, routing_key, data, sequence, traceparent,
+              correlation_id, causation_id)
+            VALUES ($1, $2, $3, $4, 'event', $5, $5, $6, $7, $8, $9, $10)",
             EventId::generate().as_uuid(),
             self.0.tenant().0,
-            event.asset().as_uuid(),
+            aggregate.word(),
+            aggregate.as_uuid(),
             event.event_type(),
             data,
+            sequence,
             traceparent,
             correlation,
             causation,
         )
         .execute(self.0.connection())
         .await?;
-        exactly_one(done.rows_affected(), StorageError::Missing { what: "asset" })
+        Ok(())
     }
 
     /// Asks a worker to look for work.
@@ -95,7 +114,8 @@ pub struct OutboxRow {
     pub seq: i64,
     pub id: EventId,
     pub tenant: TenantId,
-    pub asset: AssetId,
+    /// What it is about, or whom a command is for.
+    pub aggregate: Aggregate,
     pub kind: OutboxKind,
     pub message_type: String,
     pub routing_key: String,
@@ -188,7 +208,7 @@ async fn set_tenant(tx: &mut Transaction<'static, Postgres>, tenant: Uuid) -> Re
 async fn read(tx: &mut Transaction<'static, Postgres>, tenant: TenantId, seqs: &[i64]) -> Result<Vec<OutboxRow>, StorageError> {
     let rows = sqlx::query!(
         "-- outbox.read
-        SELECT seq, id, aggregate_id, kind, type, routing_key, data, sequence, created_at, traceparent, correlation_id, causation_id
+        SELECT seq, id, aggregate, aggregate_id, kind, type, routing_key, data, sequence, created_at, traceparent, correlation_id, causation_id
         FROM media.outbox WHERE seq = ANY($1)",
         seqs,
     )
@@ -200,11 +220,13 @@ async fn read(tx: &mut Transaction<'static, Postgres>, tenant: TenantId, seqs: &
                 Some(sequence) => OutboxKind::Event { sequence: sequence.unsigned_abs() },
                 None => OutboxKind::Command,
             };
+            let aggregate = Aggregate::of(&row.aggregate, row.aggregate_id)
+                .ok_or_else(|| StorageError::bad_row("outbox", "aggregate", row.seq)(row.aggregate.clone().into()))?;
             Ok(OutboxRow {
                 seq: row.seq,
                 id: row.id.into(),
                 tenant,
-                asset: row.aggregate_id.into(),
+                aggregate,
                 kind,
                 message_type: row.r#type,
                 routing_key: row.routing_key,

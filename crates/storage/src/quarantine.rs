@@ -127,8 +127,9 @@ impl Quarantine<'_> {
     /// Deletes an asset for good, and dooms all that is stored of it: see [`crate::blobs::Blobs::doom_all`]. The asset must be locked.
     ///
     /// # Errors
-    /// [`StorageError::Missing`].
+    /// [`StorageError::Held`] and [`StorageError::Referenced`], as for any deletion.
     pub async fn purge(&mut self, asset: &Asset, by: &Decider, folder: &str) -> Result<(), StorageError> {
+        self.0.refuse_if_held(asset.id).await?;
         self.insert(asset, Decision::Purge, by).await?;
         self.0.assets().delete(asset.id, None).await?;
         let done = sqlx::query!(

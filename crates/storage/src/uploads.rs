@@ -108,6 +108,17 @@ impl Uploads<'_> {
         .transpose()
     }
 
+    /// Gives an asset's upload up, if it is open.
+    pub(crate) async fn give_up(&mut self, asset: AssetId) -> Result<(), StorageError> {
+        sqlx::query!(
+            "-- uploads.give_up\nUPDATE media.uploads SET state = 'aborting' WHERE asset_id = $1 AND state = 'open'",
+            asset.as_uuid()
+        )
+        .execute(self.0.connection())
+        .await?;
+        Ok(())
+    }
+
     /// Moves an upload on, if it is where the caller thinks.
     ///
     /// # Errors

@@ -271,7 +271,7 @@ impl Work<'_> {
         self.release(lease, None, None).await
     }
 
-    /// Ends a cancelled lease.
+    /// Ends a cancelled lease. Where the deletion that cancelled it was taken back meanwhile, the work waits again.
     ///
     /// # Errors
     /// [`StorageError::LeaseLost`] if another attempt has it.
@@ -279,13 +279,13 @@ impl Work<'_> {
         let done = sqlx::query!(
             "-- work.cancelled
             UPDATE media.work SET state = 'cancelled', lease_owner = NULL, lease_until = NULL, finished_at = clock_timestamp()
-            WHERE id = $1 AND attempts = $2 AND state = 'running'",
+            WHERE id = $1 AND attempts = $2 AND state = 'running' AND cancel_requested",
             lease.work.as_uuid(),
             lease.attempt,
         )
         .execute(self.0.connection())
         .await?;
-        exactly_one(done.rows_affected(), StorageError::LeaseLost)
+        if done.rows_affected() == 0 { self.release(lease, None, None).await } else { Ok(()) }
     }
 
     /// Cancels all work on an asset: what waits at once, what runs with its next heartbeat.

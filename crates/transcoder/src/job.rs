@@ -14,6 +14,7 @@ use media_domain::{
     event::{Event, VariantCreated},
     info::Look,
     plan::{Plan, plan},
+    policy::CaptionMode,
     profile::{ProfileName, Recipe},
     reason::Verdict,
     work::{Group, Queue},
@@ -51,7 +52,7 @@ pub struct Transcoder {
 /// What an attempt came to.
 pub enum Outcome {
     Probed {
-        info: MediaInfo,
+        info: Box<MediaInfo>,
         plan: Plan,
         priority: i16,
     },
@@ -158,7 +159,7 @@ impl Transcoder {
         let done = run_child(&self.program, &job, &source, no_outputs, |_| (), stop).await.map_err(refusal)?;
         let plan = plan(asset.kind, &done.info, &self.profiles, asset.asked_profiles.as_deref())
             .map_err(|refused| JobError::Permanent { reason: refused.reason, detail: refused.detail })?;
-        Ok(Outcome::Probed { info: done.info, plan, priority: asset.priority })
+        Ok(Outcome::Probed { info: Box::new(done.info), plan, priority: asset.priority })
     }
 
     async fn make(
@@ -262,7 +263,11 @@ impl Transcoder {
 
 async fn commit_probe(tx: &mut TenantTx, lease: &Lease, info: &MediaInfo, plan: &Plan, priority: i16) -> Result<(), StorageError> {
     tx.assets().set_probed(lease.asset, info).await?;
-    tx.carry_out(lease.asset, plan, priority).await
+    let captions = tx.tenant_policies().current().await?.policy.captions;
+    let asked = tx.assets().lookup(lease.asset).await?.and_then(|asset| asset.asked_profiles);
+    let mut plan = plan.clone();
+    plan.follow_captions(captions, asked.as_deref());
+    tx.carry_out(lease.asset, &plan, priority).await
 }
 
 async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant], priority: i16) -> Result<(), StorageError> {
@@ -286,6 +291,7 @@ async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant],
     // Text that was made before stays: a person may have edited it.
     if lease.group == Group::Speech
         && !tx.transcode_jobs().is_made(lease.asset, &ProfileName::captions()).await?
+        && tx.tenant_policies().current().await?.policy.captions != CaptionMode::Off
         && let Some(captions) = tx.work().plan(lease.asset, Group::Captions, priority).await?
     {
         tx.transcode_jobs().plan(lease.asset, captions, &ProfileName::captions(), false).await?;

@@ -9,8 +9,8 @@ use media_proto::v1::{
     Asset, AssetKind, AssetStatus, CompleteUploadRequest, CreateUploadRequest, CreateUploadResponse, GetAssetRequest, GetAssetResponse,
     Job, JobStatus, SignedPart, asset_service_client::AssetServiceClient, caption_service_client::CaptionServiceClient,
     operations_service_client::OperationsServiceClient, playback_service_client::PlaybackServiceClient,
-    quarantine_service_client::QuarantineServiceClient, transcript_service_client::TranscriptServiceClient,
-    upload_service_client::UploadServiceClient,
+    quarantine_service_client::QuarantineServiceClient, retention_service_client::RetentionServiceClient,
+    transcript_service_client::TranscriptServiceClient, upload_service_client::UploadServiceClient,
 };
 use tonic::{
     Request, Status,
@@ -52,6 +52,7 @@ pub struct Caller {
     pub transcripts: TranscriptServiceClient<Authorized>,
     pub operations: OperationsServiceClient<Authorized>,
     pub quarantine: QuarantineServiceClient<Authorized>,
+    pub retention: RetentionServiceClient<Authorized>,
     http: reqwest::Client,
 }
 
@@ -80,6 +81,7 @@ impl Caller {
             uploads: UploadServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             assets: AssetServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             playback: PlaybackServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            retention: RetentionServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             operations: OperationsServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             quarantine: QuarantineServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             captions: CaptionServiceClient::with_interceptor(channel.clone(), bearer.clone()),

@@ -7,13 +7,15 @@ use media_domain::{AssetId, CaptionTrackId, DeadLetterId, JobId, TenantId};
 use media_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        AbortUploadRequest, AssetKind, AssetStatus, CaptionDecision, CaptionKind, CaptionSource, CompleteUploadRequest, DeleteAssetRequest,
-        DeleteCaptionTrackRequest, GenerateCaptionsRequest, GetAssetRequest, GetCaptionTrackRequest, GetDownloadUrlRequest,
-        GetPlaybackRequest, GetTranscriptRequest, GetUsageRequest, ImportCaptionTrackRequest, ListAssetsRequest, ListCaptionTracksRequest,
-        ListDeadLettersRequest, ListJobsRequest, ListQuarantinedRequest, ListTranscriptsRequest, PurgeAssetRequest,
-        RedriveDeadLettersRequest, ReleaseAssetRequest, ReplayEventsRequest, ReprocessAssetRequest, RequestVariantRequest,
-        RescanAssetRequest, RetryJobRequest, ReviewCaptionTrackRequest, RevokePlaybackRequest, SearchTranscriptsRequest,
-        SignUploadPartsRequest, UpdateCaptionTrackRequest, WatchAssetRequest, asset_service_client::AssetServiceClient,
+        AbortUploadRequest, AddReferenceRequest, AssetKind, AssetStatus, BundleAsset, CaptionDecision, CaptionKind, CaptionSource,
+        CompleteUploadRequest, DeleteAssetRequest, DeleteCaptionTrackRequest, GenerateCaptionsRequest, GetAssetRequest,
+        GetCaptionTrackRequest, GetDownloadUrlRequest, GetPlaybackRequest, GetTranscriptRequest, GetUsageRequest,
+        ImportCaptionTrackRequest, ListAssetsRequest, ListCaptionTracksRequest, ListDeadLettersRequest, ListJobsRequest,
+        ListQuarantinedRequest, ListReferencesRequest, ListTranscriptsRequest, PlaceHoldRequest, PurgeAssetRequest,
+        RedriveDeadLettersRequest, ReleaseAssetRequest, ReleaseHoldRequest, RemoveReferenceRequest, ReplayEventsRequest,
+        ReprocessAssetRequest, RequestVariantRequest, RescanAssetRequest, RetryJobRequest, ReviewCaptionTrackRequest,
+        RevokePlaybackRequest, SearchTranscriptsRequest, SetReferencesRequest, SignUploadPartsRequest, UndeleteAssetRequest,
+        UpdateCaptionTrackRequest, WatchAssetRequest, asset_service_client::AssetServiceClient,
     },
 };
 use prost::Message;
@@ -161,7 +163,10 @@ fn methods() -> BTreeSet<String> {
 async fn ask(caller: &mut Caller, method: &str, asset_id: &str, track_id: &str) -> Option<Result<(), Status>> {
     let (asset_id, caption_track_id) = (asset_id.to_owned(), track_id.to_owned());
     let answered = match method {
-        "UploadService/CreateUpload" | "AssetService/ListAssets" => return None,
+        "UploadService/CreateUpload"
+        | "AssetService/ListAssets"
+        | "RetentionService/GetTenantPolicy"
+        | "RetentionService/UpdateTenantPolicy" => return None,
         // Asked for below, with what is there and what is not.
         "OperationsService/ListJobs" | "OperationsService/ListDeadLetters" | "OperationsService/GetUsage" => return None,
         "OperationsService/ReplayEvents" | "QuarantineService/ListQuarantined" => return None,
@@ -197,6 +202,30 @@ async fn ask(caller: &mut Caller, method: &str, asset_id: &str, track_id: &str) 
             Err(status) => Err(status),
         },
         "AssetService/DeleteAsset" => caller.assets.delete_asset(DeleteAssetRequest { asset_id, ..Default::default() }).await.map(drop),
+        "AssetService/UndeleteAsset" => {
+            caller.assets.undelete_asset(UndeleteAssetRequest { asset_id, ..Default::default() }).await.map(drop)
+        }
+        "RetentionService/AddReference" => {
+            let request = AddReferenceRequest { asset_id, bundle_id: "b".to_owned(), expire_time: None };
+            caller.retention.add_reference(request).await.map(drop)
+        }
+        "RetentionService/RemoveReference" => {
+            caller.retention.remove_reference(RemoveReferenceRequest { asset_id, bundle_id: "b".to_owned() }).await.map(drop)
+        }
+        "RetentionService/SetReferences" => {
+            let assets = vec![BundleAsset { asset_id, expire_time: None }];
+            caller.retention.set_references(SetReferencesRequest { bundle_id: "b".to_owned(), assets }).await.map(drop)
+        }
+        "RetentionService/ListReferences" => {
+            caller.retention.list_references(ListReferencesRequest { asset_id, ..Default::default() }).await.map(drop)
+        }
+        "RetentionService/PlaceHold" => {
+            caller.retention.place_hold(PlaceHoldRequest { asset_id, reason: "a case".to_owned() }).await.map(drop)
+        }
+        "RetentionService/ReleaseHold" => {
+            let hold_id = AssetId::generate().to_string();
+            caller.retention.release_hold(ReleaseHoldRequest { asset_id, hold_id }).await.map(drop)
+        }
         "PlaybackService/GetPlayback" => caller.playback.get_playback(GetPlaybackRequest { asset_id }).await.map(drop),
         "PlaybackService/RevokePlayback" => caller.playback.revoke_playback(RevokePlaybackRequest { asset_id }).await.map(drop),
         "PlaybackService/GetDownloadUrl" => {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use media_domain::{
     AssetId, Kind, TenantId, WorkId,
-    event::{AssetUploaded, Event},
+    event::{Aggregate, AssetUploaded, Event},
     work::Queue,
 };
 use media_storage::{
@@ -101,8 +101,8 @@ async fn a_batch_is_in_order_across_the_tenants_of_its_partition() {
     }
     let batch = batch(&place, 7).await;
     assert!(batch.rows.is_sorted_by_key(|row| row.seq));
-    let told: Vec<_> = batch.rows.iter().map(|row| (row.asset, row.tenant, sequence(row))).collect();
-    let expected: Vec<_> = (0..12_usize).map(|n| (assets[n % 3], tenants[n % 3], (n / 3) as u64 + 1)).collect();
+    let told: Vec<_> = batch.rows.iter().map(|row| (row.aggregate, row.tenant, sequence(row))).collect();
+    let expected: Vec<_> = (0..12_usize).map(|n| (Aggregate::Asset(assets[n % 3]), tenants[n % 3], (n / 3) as u64 + 1)).collect();
     assert_eq!(told, expected);
     drop(batch);
     let mut parts = place.relay.across_tenants().outbox_waiting_parts().await.unwrap();
@@ -178,11 +178,11 @@ async fn a_transaction_that_took_its_number_earlier_and_commits_later_is_not_los
     tell(&place.api, tenant, assets[1], 2).await;
     let first = batch(&place, 5).await;
     let seen = first.rows[0].seq;
-    assert_eq!(first.rows.iter().map(|row| row.asset).collect::<Vec<_>>(), [assets[1]]);
+    assert_eq!(first.rows.iter().map(|row| row.aggregate).collect::<Vec<_>>(), [Aggregate::Asset(assets[1])]);
     first.settle(&[seen]).await.unwrap();
     late.commit().await.unwrap();
     let second = batch(&place, 5).await;
-    assert_eq!(second.rows.iter().map(|row| row.asset).collect::<Vec<_>>(), [assets[0]]);
+    assert_eq!(second.rows.iter().map(|row| row.aggregate).collect::<Vec<_>>(), [Aggregate::Asset(assets[0])]);
     assert!(second.rows[0].seq < seen, "the trap was not set");
 }
 

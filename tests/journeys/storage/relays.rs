@@ -9,7 +9,7 @@ use std::{
 };
 
 use media_devstack::DatabaseRole;
-use media_domain::{AssetId, EventId, Kind, TenantId};
+use media_domain::{AssetId, EventId, Kind, TenantId, event::Aggregate};
 use media_storage::outbox::{OutboxKind, PARTITIONS};
 
 use super::{
@@ -79,8 +79,8 @@ async fn relay(place: Arc<Place>, published: Arc<Mutex<Vec<(AssetId, u64, EventI
             waits |= !batch.rows.is_empty();
             let mut confirmed = Vec::new();
             for row in &batch.rows {
-                if let OutboxKind::Event { sequence } = row.kind {
-                    published.lock().unwrap().push((row.asset, sequence, row.id));
+                if let (OutboxKind::Event { sequence }, Aggregate::Asset(asset)) = (row.kind, row.aggregate) {
+                    published.lock().unwrap().push((asset, sequence, row.id));
                 }
                 confirmed.push(row.seq);
                 // Lets another relay come between two messages of a batch.

@@ -25,6 +25,7 @@ const METHODS: &[(&str, Access)] = &[
     ("/media.v1.AssetService/ListAssets", READ),
     ("/media.v1.AssetService/WatchAsset", READ),
     ("/media.v1.AssetService/DeleteAsset", DELETE),
+    ("/media.v1.AssetService/UndeleteAsset", DELETE),
     ("/media.v1.AssetService/ReprocessAsset", WRITE),
     ("/media.v1.AssetService/RequestVariant", WRITE),
     ("/media.v1.PlaybackService/GetPlayback", READ),
@@ -50,6 +51,14 @@ const METHODS: &[(&str, Access)] = &[
     ("/media.v1.QuarantineService/ReleaseAsset", ADMIN),
     ("/media.v1.QuarantineService/PurgeAsset", ADMIN),
     ("/media.v1.QuarantineService/RescanAsset", ADMIN),
+    ("/media.v1.RetentionService/AddReference", WRITE),
+    ("/media.v1.RetentionService/RemoveReference", WRITE),
+    ("/media.v1.RetentionService/SetReferences", WRITE),
+    ("/media.v1.RetentionService/ListReferences", READ),
+    ("/media.v1.RetentionService/PlaceHold", ADMIN),
+    ("/media.v1.RetentionService/ReleaseHold", ADMIN),
+    ("/media.v1.RetentionService/GetTenantPolicy", READ),
+    ("/media.v1.RetentionService/UpdateTenantPolicy", ADMIN),
 ];
 
 /// Services of which every method is open.

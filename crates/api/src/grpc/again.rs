@@ -9,7 +9,7 @@ use media_domain::{
 use media_proto::v1;
 use media_storage::{StorageError, TenantTx, again::PlannedOne, assets::Asset, transcode_jobs::Job};
 
-use super::{Api, asset_id, assets::read_etag, there};
+use super::{Api, asset_id, etag, there};
 use crate::{
     auth::Caller,
     convert,
@@ -17,10 +17,10 @@ use crate::{
 };
 
 pub async fn reprocess(api: &Api, caller: &Caller, request: v1::ReprocessAssetRequest) -> Result<v1::ReprocessAssetResponse, ApiError> {
-    let (id, etag) = (asset_id(&request.asset_id)?, read_etag(&request.etag));
+    let (id, etag) = (asset_id(&request.asset_id)?, etag(&request.etag)?);
     let mut tx = api.begin(caller, "api.reprocess_asset").await?;
     let asset = there(tx.assets().lock(id).await?)?;
-    if etag.transpose()?.is_some_and(|etag| etag != asset.etag) {
+    if etag.is_some_and(|etag| etag != asset.etag) {
         return Err(ApiError::EtagMismatch);
     }
     if asset.status == Status::Quarantined {

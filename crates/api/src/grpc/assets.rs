@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use media_domain::Status;
 use media_proto::v1::{self, asset_service_server::AssetService};
-use media_storage::{StorageError, assets::AssetFilter, uploads::UploadState};
+use media_storage::{StorageError, assets::AssetFilter};
 use tonic::{Request, Response};
 
 use super::{
-    Api, again, asset_id,
+    Api, again, asset_id, etag,
     new_upload::is_sha256,
     page_size, there,
     watch::{self, WatchStream},
@@ -62,6 +61,14 @@ impl AssetService for Assets {
         let (caller, request) = Caller::of(request)?;
         Ok(Response::new(again::request_variant(&self.0, &caller, request).await?))
     }
+
+    async fn undelete_asset(
+        &self,
+        request: Request<v1::UndeleteAssetRequest>,
+    ) -> Result<Response<v1::UndeleteAssetResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(self.undelete(&caller, request).await?))
+    }
 }
 
 impl Assets {
@@ -101,37 +108,30 @@ impl Assets {
 
     async fn delete(&self, caller: &Caller, request: v1::DeleteAssetRequest) -> Result<v1::DeleteAssetResponse, ApiError> {
         let id = asset_id(&request.asset_id)?;
-        let etag = read_etag(&request.etag);
         let mut tx = self.0.begin(caller, "api.delete_asset").await?;
         let before = tx.assets().lock(id).await?.ok_or(ApiError::AssetNotFound)?;
         if before.deleted_at.is_some() {
             return Ok(v1::DeleteAssetResponse { asset: Some(convert::asset(&before)) });
         }
-        let asset = tx.assets().delete(id, etag.transpose()?).await.map_err(|error| match error {
-            StorageError::Changed { what: "asset" } => ApiError::EtagMismatch,
-            other => other.into(),
-        })?;
-        if asset.status == Status::Uploading
-            && let Some(upload) = tx.uploads().of_asset(id).await?.filter(|upload| upload.state == UploadState::Open)
-        {
-            // The janitor throws the parts away.
-            tx.uploads().advance(upload.id, UploadState::Open, UploadState::Aborting).await?;
-        }
+        let asset = tx.assets().delete(id, etag(&request.etag)?).await.map_err(changed_is_mismatch)?;
         tx.commit().await?;
         Ok(v1::DeleteAssetResponse { asset: Some(convert::asset(&asset)) })
     }
+
+    async fn undelete(&self, caller: &Caller, request: v1::UndeleteAssetRequest) -> Result<v1::UndeleteAssetResponse, ApiError> {
+        let (id, etag) = (asset_id(&request.asset_id)?, etag(&request.etag));
+        let mut tx = self.0.begin(caller, "api.undelete_asset").await?;
+        tx.assets().lock(id).await?.ok_or(ApiError::AssetNotFound)?;
+        let asset = tx.undelete(id, etag?).await.map_err(changed_is_mismatch)?;
+        tx.commit().await?;
+        Ok(v1::UndeleteAssetResponse { asset: Some(convert::asset(&asset)) })
+    }
 }
 
-/// `None` where none is given. An etag that is none of ours matches no asset.
-pub fn read_etag(given: &str) -> Option<Result<i64, ApiError>> {
-    if given.is_empty() { None } else { Some(given.parse().map_err(|_| ApiError::EtagMismatch)) }
-}
-
-pub fn page_size(given: i32) -> Result<u32, ApiError> {
-    match u32::try_from(given) {
-        Ok(0) => Ok(DEFAULT_PAGE_SIZE),
-        Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
-        Err(_) => Err(Violations::of("page_size", "is negative")),
+fn changed_is_mismatch(error: StorageError) -> ApiError {
+    match error {
+        StorageError::Changed { what: "asset" } => ApiError::EtagMismatch,
+        other => other.into(),
     }
 }
 
@@ -167,12 +167,6 @@ fn filter(request: &v1::ListAssetsRequest) -> Result<AssetFilter, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_page_has_50_assets_unless_said_and_never_more_than_200() {
-        assert_eq!([0, 1, 200, 1_000].map(|given| page_size(given).unwrap()), [50, 1, 200, 200]);
-        assert!(page_size(-1).is_err());
-    }
 
     #[test]
     fn a_filter_names_every_field_at_fault() {

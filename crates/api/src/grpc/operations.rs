@@ -8,7 +8,7 @@ use media_storage::{again::PlannedOne, dead_letters::DeadLetterFilter, job_list:
 use tonic::{Request, Response};
 use uuid::Uuid;
 
-use super::{Api, assets::page_size, there};
+use super::{Api, page_size, there};
 use crate::{
     auth::Caller,
     convert::{self, operations as show},

@@ -14,7 +14,7 @@ use media_storage::{
 };
 use tonic::{Request, Response};
 
-use super::{Api, asset_id, assets::page_size, there};
+use super::{Api, asset_id, page_size, there};
 use crate::{
     auth::Caller,
     convert::{self, operations as show},

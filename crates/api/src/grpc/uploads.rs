@@ -32,7 +32,7 @@ use super::{
 use crate::{
     auth::Caller,
     convert,
-    error::{ApiError, Violations, chain},
+    error::{ApiError, FieldReason, Violations, chain},
 };
 
 /// How many parts are signed with the answer to CreateUpload.
@@ -78,6 +78,7 @@ impl UploadService for Uploads {
 impl Uploads {
     async fn create(&self, caller: &Caller, request: v1::CreateUploadRequest) -> Result<v1::CreateUploadResponse, ApiError> {
         let new = NewUpload::read(request, &self.0.profiles)?;
+        self.within_tenants_limit(caller, &new).await?;
         let id = AssetId::generate();
         let blob = self.0.blobs.in_bucket(&keys::original(caller.tenant(), id));
         let plan = PartPlan::for_size(new.size_bytes)?;
@@ -113,6 +114,18 @@ impl Uploads {
         Ok(v1::CreateUploadResponse { asset: Some(convert::asset(&asset)), plan: Some(plan) })
     }
 
+    /// The tenant's own limit, before anything is opened. The service's was looked at with the request.
+    async fn within_tenants_limit(&self, caller: &Caller, new: &NewUpload) -> Result<(), ApiError> {
+        let mut tx = self.0.begin(caller, "api.create_upload").await?;
+        let limit = tx.tenant_policies().current().await?.policy.max_bytes(new.kind);
+        let mut violations = Violations::default();
+        if new.size_bytes > limit {
+            let description = format!("is {}, the tenant's limit for {} is {limit}", new.size_bytes, new.kind);
+            violations.add_as(FieldReason::SizeExceedsLimit, "size_bytes", description);
+        }
+        violations.into_result()
+    }
+
     async fn write_new(&self, caller: &Caller, new: &NewUpload, upload: &Upload) -> Result<Asset, ApiError> {
         let asset = NewAsset {
             id: upload.asset,
@@ -136,6 +149,7 @@ impl Uploads {
         tx.assets().insert(&asset).await?;
         tx.uploads().insert(upload).await?;
         tx.outbox().event(&created).await?;
+        tx.admit(asset.id, upload.size_bytes).await?;
         let row = there(tx.assets().lookup(asset.id).await?)?;
         tx.commit().await?;
         Ok(row)

@@ -1,9 +1,14 @@
 //! The sweeps: each is named for what it sweeps, takes no input, works in batches, and is safe to run twice at once.
 
 mod abandoned_uploads;
+mod changed_policies;
 mod doomed_blobs;
+mod ended_grace;
+mod ended_references;
+mod ended_retention;
 mod expired_leases;
 mod idle_queues;
+mod lag;
 mod old_messages;
 mod stale_output_uploads;
 
@@ -23,7 +28,7 @@ pub struct SweepsConfig {
     /// How often lost leases and idle queues are looked for.
     #[serde(with = "humantime_serde")]
     pub work_every: Duration,
-    /// How often uploads, blobs and old messages are looked for.
+    /// How often assets, uploads, blobs and old messages are looked for.
     #[serde(with = "humantime_serde")]
     pub storage_every: Duration,
     /// How long work may wait while none of its queue is claimed, before its workers are asked again.
@@ -41,7 +46,7 @@ pub struct SweepsConfig {
 }
 
 /// How many rows a sweep takes at a time.
-const BATCH: i32 = 100;
+pub(crate) const BATCH: i32 = 100;
 
 /// Counts one row of a sweep. A row that cannot be swept is told and left for the next turn: it must not keep the others from
 /// theirs. One that somebody else swept meanwhile is done.
@@ -73,6 +78,10 @@ impl Janitor {
             self.every(cx, "abandoned_uploads", self.config.storage_every, async || abandoned_uploads::sweep(self).await),
             self.every(cx, "stale_output_uploads", self.config.storage_every, async || stale_output_uploads::sweep(self).await),
             self.every(cx, "doomed_blobs", self.config.storage_every, async || doomed_blobs::sweep(self).await),
+            self.every(cx, "changed_policies", self.config.storage_every, async || changed_policies::sweep(self).await),
+            self.every(cx, "ended_references", self.config.storage_every, async || ended_references::sweep(self).await),
+            self.every(cx, "ended_retention", self.config.storage_every, async || ended_retention::sweep(self).await),
+            self.every(cx, "ended_grace", self.config.storage_every, async || ended_grace::sweep(self).await),
             self.every(cx, "old_messages", self.config.storage_every, async || old_messages::sweep(self).await),
         );
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lapin::{Channel, Connection, ConnectionProperties};
 use media_devstack::StackInfo;
-use media_domain::{AssetId, EventId, TenantId, command::Delay, work::Queue};
+use media_domain::{AssetId, EventId, TenantId, command::Delay, event::Aggregate, work::Queue};
 use media_messaging::{AmqpConfig, Broker, Outbound, OutboundCommand, OutboundEvent, topology::Topology};
 use secrecy::ExposeSecret;
 use time::OffsetDateTime;
@@ -52,7 +52,7 @@ pub fn event(asset: AssetId, sequence: u64) -> Outbound {
     Outbound::Event(OutboundEvent {
         id: EventId::generate(),
         event_type: "media.asset.ready.v1".to_owned(),
-        asset,
+        aggregate: Aggregate::Asset(asset),
         tenant: tenant(),
         time: OffsetDateTime::now_utc(),
         sequence,

@@ -1,0 +1,34 @@
+//! Assets that were deleted longer ago than their tenant's grace are erased: first the rows, then, as doomed blobs, the bytes.
+
+use media_domain::{AssetId, TenantId};
+
+use super::{BATCH, Janitor, lag::Lag, swept};
+
+const NAME: &str = "ended_grace";
+
+pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
+    let (mut lag, mut count) = (Lag::of(NAME), 0);
+    loop {
+        let due = janitor.database.across_tenants().ended_grace(BATCH).await?;
+        let is_full = i32::try_from(due.len()).is_ok_and(|due| due == BATCH);
+        let mut done = 0;
+        for (tenant, asset) in due {
+            done += swept(NAME, &asset, erase(janitor, tenant, asset, &mut lag).await);
+        }
+        count += done;
+        // What cannot be swept now is left for the next turn.
+        if !is_full || done == 0 {
+            return Ok(count);
+        }
+    }
+}
+
+async fn erase(janitor: &Janitor, tenant: TenantId, asset: AssetId, lag: &mut Lag) -> anyhow::Result<bool> {
+    let mut tx = janitor.database.in_tenant(tenant, "janitor.ended_grace").await?;
+    let late = tx.erase_if_over(asset).await?.map(|over| over.late);
+    if lag.note(late) {
+        tx.commit().await?;
+        return Ok(true);
+    }
+    Ok(false)
+}
