@@ -40,6 +40,11 @@ impl Caller {
         self.tenant
     }
 
+    /// Who asks, as the token names it.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
     /// Takes a request apart into who asks, and what.
     ///
     /// # Errors

@@ -11,8 +11,8 @@ use sqlx::{
 
 use crate::{
     StorageError, across::Across, ai_artifacts::AiArtifacts, assets::Assets, blobs::Blobs, caption_tracks::CaptionTracks,
-    dead_letters::DeadLetters, outbox::Outbox, output_uploads::OutputUploads, transcode_jobs::TranscodeJobs, transcripts::Transcripts,
-    uploads::Uploads, variants::Variants, work::Work,
+    dead_letters::DeadLetters, outbox::Outbox, output_uploads::OutputUploads, request_ids::RequestIds, transcode_jobs::TranscodeJobs,
+    transcripts::Transcripts, uploads::Uploads, variants::Variants, work::Work,
 };
 
 /// How to reach Postgres.
@@ -163,6 +163,9 @@ impl TenantTx {
     }
     pub fn uploads(&mut self) -> Uploads<'_> {
         Uploads(self)
+    }
+    pub fn request_ids(&mut self) -> RequestIds<'_> {
+        RequestIds(self)
     }
     pub fn output_uploads(&mut self) -> OutputUploads<'_> {
         OutputUploads(self)

@@ -21,6 +21,7 @@ pub mod notify;
 pub mod outbox;
 pub mod output_uploads;
 mod planning;
+pub mod request_ids;
 pub mod transcode_jobs;
 pub mod transcripts;
 pub mod uploads;

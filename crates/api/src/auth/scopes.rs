@@ -19,9 +19,12 @@ const METHODS: &[(&str, Access)] = &[
     ("/media.v1.UploadService/SignUploadParts", WRITE),
     ("/media.v1.UploadService/CompleteUpload", WRITE),
     ("/media.v1.UploadService/AbortUpload", WRITE),
+    ("/media.v1.UploadService/Upload", WRITE),
     ("/media.v1.AssetService/GetAsset", READ),
+    ("/media.v1.AssetService/BatchGetAssets", READ),
     ("/media.v1.AssetService/ListAssets", READ),
     ("/media.v1.AssetService/WatchAsset", READ),
+    ("/media.v1.AssetService/UpdateAsset", WRITE),
     ("/media.v1.AssetService/DeleteAsset", DELETE),
     ("/media.v1.PlaybackService/GetPlayback", READ),
     ("/media.v1.PlaybackService/GetDownloadUrl", READ),
@@ -65,7 +68,7 @@ mod tests {
     fn what_changes_something_needs_more_than_reading() {
         for (method, access) in METHODS {
             let verb = method.rsplit('/').next().unwrap();
-            let reads = verb.starts_with("Get") || verb.starts_with("List") || verb.starts_with("Watch");
+            let reads = verb.starts_with("Get") || verb.starts_with("BatchGet") || verb.starts_with("List") || verb.starts_with("Watch");
             assert_eq!(*access == READ, reads, "{method}");
         }
     }
