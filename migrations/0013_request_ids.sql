@@ -28,10 +28,9 @@ CREATE FUNCTION media.prune_request_ids(p_keep_seconds double precision, p_limit
   LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, media, pg_temp
   AS $$
     WITH gone AS (
-      DELETE FROM media.request_ids WHERE ctid IN (
-        SELECT r.ctid FROM media.request_ids r
-        WHERE r.created_at < clock_timestamp() - make_interval(secs => p_keep_seconds) ORDER BY r.created_at LIMIT p_limit
-        FOR UPDATE SKIP LOCKED)
+      DELETE FROM media.request_ids WHERE (tenant_id, caller_sha256, method, request_id) IN (
+        SELECT r.tenant_id, r.caller_sha256, r.method, r.request_id FROM media.request_ids r
+        WHERE r.created_at < clock_timestamp() - make_interval(secs => p_keep_seconds) ORDER BY r.created_at LIMIT p_limit)
       RETURNING 1)
     SELECT count(*) FROM gone
   $$;

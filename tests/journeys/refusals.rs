@@ -33,11 +33,11 @@ fn refusal(status: &Status) -> (Code, String) {
 }
 
 /// The same of a call that must have been refused.
-fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
+pub fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
     refusal(&answer.unwrap_err())
 }
 
-fn reason(code: Code, reason: &str) -> (Code, String) {
+pub fn reason(code: Code, reason: &str) -> (Code, String) {
     (code, reason.to_owned())
 }
 

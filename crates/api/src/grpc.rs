@@ -45,7 +45,7 @@ pub struct Api {
     /// Where players reach the door.
     pub public_url: Url,
     pub watchers: Arc<Watchers>,
-    pub rate_limit: RateLimit,
+    pub rate_limit: Arc<RateLimit>,
     /// One for each upload that streams through us: each holds two parts in memory.
     pub upload_streams: Semaphore,
     /// What can be made of an original.

@@ -106,7 +106,7 @@ fn kind(given: i32, violations: &mut Violations) -> Option<Kind> {
 }
 
 /// What is wrong with a file's name. It is shown to people and put into a header; it is never a part of a key.
-fn filename_problem(name: &str) -> Option<String> {
+pub fn filename_problem(name: &str) -> Option<String> {
     match name {
         "" => Some("is empty".to_owned()),
         "." | ".." => Some("is a folder".to_owned()),
