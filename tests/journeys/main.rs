@@ -21,6 +21,8 @@ mod progress;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod requests;
+#[cfg(test)]
 mod retention;
 #[cfg(test)]
 mod schema;

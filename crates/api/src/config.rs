@@ -9,7 +9,7 @@ use media_storage::DatabaseConfig;
 use serde::Deserialize;
 use url::Url;
 
-use crate::keyring::KeyId;
+use crate::{keyring::KeyId, rate_limit::RateLimitConfig};
 
 /// The shortest secret that signs anything: as long as what HMAC-SHA256 gives (RFC 7518, 3.2).
 const MIN_SECRET_BYTES: usize = 32;
@@ -23,6 +23,8 @@ pub struct ApiConfig {
     pub http: PortConfig,
     pub auth: AuthConfig,
     pub playback: PlaybackConfig,
+    pub rate_limit: RateLimitConfig,
+    pub uploads: UploadsConfig,
     pub database: DatabaseConfig,
     pub s3: S3Config,
     pub profiles: ProfilesConfig,
@@ -45,6 +47,12 @@ pub struct AuthConfig {
     pub hs256_secret: Option<SecretString>,
     #[serde(deserialize_with = "empty_is_none")]
     pub jwks_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadsConfig {
+    pub streams_max: usize,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -63,6 +63,16 @@ fn retention_class(class: RetentionClass) -> v1::RetentionClass {
     }
 }
 
+pub fn read_retention_class(class: v1::RetentionClass) -> Option<RetentionClass> {
+    match class {
+        v1::RetentionClass::Unspecified => None,
+        v1::RetentionClass::Operational => Some(RetentionClass::Operational),
+        v1::RetentionClass::Bundle => Some(RetentionClass::Bundle),
+        v1::RetentionClass::AiGenerated => Some(RetentionClass::AiGenerated),
+        v1::RetentionClass::Authored => Some(RetentionClass::Authored),
+    }
+}
+
 fn job_status(state: WorkState) -> v1::JobStatus {
     match state {
         WorkState::Waiting => v1::JobStatus::Waiting,

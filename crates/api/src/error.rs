@@ -1,5 +1,7 @@
 //! What can go wrong with a call, named by what the caller can do about it. What callers see of it is in [`crate::status`].
 
+use std::time::Duration;
+
 use media_blobs::BlobError;
 use media_domain::{Status, asset::IllegalTransition, work::WorkState};
 use media_storage::StorageError;
@@ -78,6 +80,14 @@ pub enum ApiError {
     /// Name a hold of the asset's.
     #[error("the asset has no such hold")]
     HoldNotFound,
+    /// Take another id, or ask for the same as before.
+    #[error("the request id was used for another request in the last 24 hours")]
+    RequestIdReused,
+    /// Come back after this time.
+    #[error("the tenant creates faster than it may")]
+    RateLimited(Duration),
+    #[error("the stream broke off")]
+    StreamBroken,
     /// Come back later.
     #[error("{0}")]
     Busy(&'static str),

@@ -1,11 +1,13 @@
 //! The gRPC services, a file per service. Handlers get a checked [`Caller`] and nothing else that names a tenant.
 
 mod again;
+mod asset_update;
 mod assets;
 mod caption_text;
 mod captions;
 mod id_pages;
 mod new_upload;
+mod open_upload;
 mod operations;
 mod playback;
 mod quarantine;
@@ -13,6 +15,7 @@ mod retention;
 mod tenant_policy;
 mod transcripts;
 mod upload_parts;
+mod upload_stream;
 mod uploads;
 mod watch;
 pub mod watchers;
@@ -24,6 +27,7 @@ use media_domain::AssetId;
 use media_proto::{FILE_DESCRIPTOR_SET, v1};
 use media_runtime::trace_context;
 use media_storage::{Database, TenantTx, assets::Asset};
+use tokio::sync::Semaphore;
 use tonic::service::Routes;
 use url::Url;
 use v1::{
@@ -37,6 +41,7 @@ use crate::{
     auth::{self, Caller, JwtKeys},
     error::{ApiError, Violations},
     keyring::Keyring,
+    rate_limit::RateLimit,
 };
 use watchers::Watchers;
 
@@ -52,6 +57,9 @@ pub struct Api {
     /// Where players reach the door.
     pub public_url: Url,
     pub watchers: Arc<Watchers>,
+    pub rate_limit: Arc<RateLimit>,
+    /// One for each upload that streams through us: each holds two parts in memory.
+    pub upload_streams: Semaphore,
     /// What can be made of an original.
     pub profiles: media_domain::Profiles,
 }

@@ -11,7 +11,9 @@ mod door;
 mod error;
 mod grpc;
 mod keyring;
+mod once;
 mod page_token;
+mod rate_limit;
 mod serve;
 mod status;
 

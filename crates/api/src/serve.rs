@@ -28,6 +28,7 @@ use crate::{
     },
     grpc::{self, Api, watchers::Watchers},
     keyring::Keyring,
+    rate_limit::RateLimit,
 };
 
 const NAME: &str = "media-api";
@@ -90,7 +91,17 @@ pub async fn serve(cx: Context<ApiConfig>) -> anyhow::Result<()> {
         clock: Box::new(OffsetDateTime::now_utc),
     });
     let door = door::routes(door, &config.playback.cors_origins);
-    let api = Arc::new(Api { database: database.clone(), blobs, keys, public_url, watchers, profiles: config.profiles.load()? });
+    let rate_limit = Arc::new(RateLimit::new(config.rate_limit));
+    cx.spawn_critical("rate limit", {
+        let (rate_limit, stop) = (Arc::clone(&rate_limit), cx.shutdown.soft.clone());
+        async move {
+            stop.run_until_cancelled(rate_limit.forget_the_idle()).await;
+            Ok(())
+        }
+    });
+    let upload_streams = Semaphore::new(config.uploads.streams_max);
+    let profiles = config.profiles.load()?;
+    let api = Arc::new(Api { database: database.clone(), blobs, keys, public_url, watchers, rate_limit, upload_streams, profiles });
     let services = grpc::routes(api, jwt_keys, Routes::new(health)).context("the services cannot be described")?;
 
     let grpc_port =

@@ -122,6 +122,9 @@ fn show(error: &ApiError) -> Shown {
         ApiError::UploadEnded(state) => Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("upload", state),
         ApiError::HoldNotFound => Shown::new(Code::NotFound, "HOLD_NOT_FOUND"),
         ApiError::EtagMismatch => Shown::new(Code::Aborted, "ETAG_MISMATCH"),
+        ApiError::RequestIdReused => Shown::new(Code::AlreadyExists, "REQUEST_ID_REUSED"),
+        ApiError::RateLimited(wait) => Shown::new(Code::ResourceExhausted, "RATE_LIMITED").retry(*wait),
+        ApiError::StreamBroken => Shown::new(Code::Cancelled, "STREAM_BROKEN"),
         ApiError::Busy(_) => Shown::new(Code::ResourceExhausted, "RATE_LIMITED").retry(LATER),
         ApiError::Stopping => Shown::new(Code::Unavailable, "UNAVAILABLE").retry(SOON),
         ApiError::Storage(error) => match error {

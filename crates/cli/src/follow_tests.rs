@@ -45,6 +45,14 @@ impl AssetService for Scripted {
         Err(Status::unimplemented(""))
     }
 
+    async fn batch_get_assets(&self, _: Request<BatchGetAssetsRequest>) -> Result<Response<BatchGetAssetsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn update_asset(&self, _: Request<UpdateAssetRequest>) -> Result<Response<UpdateAssetResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn delete_asset(&self, _: Request<DeleteAssetRequest>) -> Result<Response<DeleteAssetResponse>, Status> {
         Err(Status::unimplemented(""))
     }

@@ -7,7 +7,7 @@ use media_proto::{
 };
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::*;
 use crate::{args::Caller, progress::Progress};
@@ -55,6 +55,10 @@ impl UploadService for Signer {
         let round = asked.len();
         let sign = |number| SignedPart { number, url: format!("{}/{number}?round={round}", self.store_url), ..SignedPart::default() };
         Ok(Response::new(SignUploadPartsResponse { parts: numbers.into_iter().map(sign).collect(), uploaded_parts: vec![] }))
+    }
+
+    async fn upload(&self, _: Request<Streaming<UploadRequest>>) -> Result<Response<UploadResponse>, Status> {
+        Err(Status::unimplemented(""))
     }
 
     async fn create_upload(&self, _: Request<CreateUploadRequest>) -> Result<Response<CreateUploadResponse>, Status> {

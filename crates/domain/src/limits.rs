@@ -27,5 +27,7 @@ pub const MAX_ANIMATION_PIXELS: u64 = 50_000_000;
 /// The most frames of an animation: more than six minutes at ten a second. The reader of GIF files stops a little above it,
 /// and would cut off what is longer.
 pub const MAX_ANIMATION_FRAMES: u32 = 4_000;
+/// How long a create is remembered by its request id.
+pub const REQUEST_ID_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The most UTF-8 bytes of a file name.
 pub const MAX_FILENAME_BYTES: usize = 255;

@@ -7,11 +7,8 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/media.v1.serde.rs"));
 }
 
-/// The type of every time in [`v1`].
-pub use pbjson_types::Timestamp;
-
-/// The type of every update mask in [`v1`].
-pub use pbjson_types::FieldMask;
+/// The types of every time, and of every mask of fields, in [`v1`].
+pub use pbjson_types::{FieldMask, Timestamp};
 
 /// The encoded `FileDescriptorSet` of the package and what it imports: for reflection, and for tests that go through every RPC.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/media.v1.binpb"));

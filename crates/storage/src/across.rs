@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use media_domain::{AssetId, BlobName, EventId, TenantId, UploadId, WorkId, policy::GRACE_DAYS, work::Queue};
+use media_domain::{AssetId, BlobName, EventId, TenantId, UploadId, WorkId, limits::REQUEST_ID_KEPT, policy::GRACE_DAYS, work::Queue};
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
@@ -229,5 +229,14 @@ impl Across {
     /// [`StorageError::Unavailable`] and the like.
     pub async fn prune_inbox(&self, keep: Duration, limit: i32) -> Result<i64, StorageError> {
         Ok(sqlx::query_scalar!(r#"SELECT media.prune_inbox($1, $2) AS "count!""#, keep.as_secs_f64(), limit).fetch_one(&self.pool).await?)
+    }
+
+    /// Forgets request ids that are older than they are promised to be kept; says how many.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn prune_request_ids(&self, limit: i32) -> Result<i64, StorageError> {
+        let kept = REQUEST_ID_KEPT.as_secs_f64();
+        Ok(sqlx::query_scalar!(r#"SELECT media.prune_request_ids($1, $2) AS "count!""#, kept, limit).fetch_one(&self.pool).await?)
     }
 }

@@ -230,6 +230,45 @@ impl Assets<'_> {
         row.map(Asset::try_from).transpose()
     }
 
+    /// Those of the assets that are there, also deleted ones, in no order.
+    ///
+    /// # Errors
+    /// As [`lookup`](Self::lookup).
+    pub async fn lookup_many(&mut self, ids: &[AssetId]) -> Result<Vec<Asset>, StorageError> {
+        let ids: Vec<Uuid> = ids.iter().map(AssetId::as_uuid).collect();
+        let rows = sqlx::query_as!(
+            AssetRow,
+            r#"-- assets.lookup_many
+            SELECT id, tenant_id, owner_user_id, kind, source, status, mime, bucket, key, size_bytes, sha256, original_filename,
+              width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
+              priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
+              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent
+            FROM media.assets WHERE id = ANY ($1::uuid[])"#,
+            &ids,
+        )
+        .fetch_all(self.0.connection())
+        .await?;
+        rows.into_iter().map(Asset::try_from).collect()
+    }
+
+    /// Changes what a caller may edit; `None` stays as it is.
+    ///
+    /// # Errors
+    /// [`StorageError::Missing`].
+    pub async fn edit(&mut self, id: AssetId, filename: Option<&str>, class: Option<RetentionClass>) -> Result<(), StorageError> {
+        let done = sqlx::query!(
+            "-- assets.edit
+            UPDATE media.assets SET original_filename = coalesce($2, original_filename),
+              retention_class = coalesce($3, retention_class), etag = etag + 1 WHERE id = $1",
+            id.as_uuid(),
+            filename,
+            class.map(RetentionClass::as_str),
+        )
+        .execute(self.0.connection())
+        .await?;
+        exactly_one(done.rows_affected(), StorageError::Missing { what: "asset" })
+    }
+
     /// One asset, locked until the transaction ends: what is decided on it holds.
     ///
     /// # Errors

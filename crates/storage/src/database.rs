@@ -12,8 +12,8 @@ use sqlx::{
 use crate::{
     StorageError, across::Across, ai_artifacts::AiArtifacts, assets::Assets, blobs::Blobs, caption_copies::CaptionCopies,
     caption_tracks::CaptionTracks, dead_letters::DeadLetters, holds::Holds, outbox::Outbox, output_uploads::OutputUploads,
-    quarantine::Quarantine, quota::Quota, references::References, tenant_policies::TenantPolicies, transcode_jobs::TranscodeJobs,
-    transcripts::Transcripts, uploads::Uploads, variants::Variants, work::Work,
+    quarantine::Quarantine, quota::Quota, references::References, request_ids::RequestIds, tenant_policies::TenantPolicies,
+    transcode_jobs::TranscodeJobs, transcripts::Transcripts, uploads::Uploads, variants::Variants, work::Work,
 };
 
 /// How to reach Postgres.
@@ -170,6 +170,9 @@ impl TenantTx {
     }
     pub fn uploads(&mut self) -> Uploads<'_> {
         Uploads(self)
+    }
+    pub fn request_ids(&mut self) -> RequestIds<'_> {
+        RequestIds(self)
     }
     pub fn output_uploads(&mut self) -> OutputUploads<'_> {
         OutputUploads(self)

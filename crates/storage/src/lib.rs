@@ -32,6 +32,7 @@ pub mod quarantine;
 pub mod quota;
 pub mod redrive;
 pub mod references;
+pub mod request_ids;
 mod resume;
 pub mod retention;
 pub mod tenant_policies;

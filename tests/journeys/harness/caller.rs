@@ -58,9 +58,14 @@ pub struct Caller {
 
 /// A token that ends `lifetime_seconds` from now, or has ended if that is negative.
 pub fn token(tenant: TenantId, scope: &str, lifetime_seconds: i64) -> String {
+    token_of("journey", tenant, scope, lifetime_seconds)
+}
+
+/// The same, of another service or person.
+pub fn token_of(subject: &str, tenant: TenantId, scope: &str, lifetime_seconds: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
     let claims = serde_json::json!({
-        "sub": "journey", "tid": tenant.to_string(), "scope": scope, "iss": JWT_ISSUER, "aud": JWT_AUDIENCE,
+        "sub": subject, "tid": tenant.to_string(), "scope": scope, "iss": JWT_ISSUER, "aud": JWT_AUDIENCE,
         "iat": now, "exp": now + lifetime_seconds,
     });
     jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(JWT_SECRET.as_bytes())).unwrap()

@@ -98,6 +98,8 @@ fn value_of(table: &str, column: &str, base_type: &str, marker: &str) -> Value {
         "boolean" => json!(false),
         // Long ago, so that whatever waits for a time has waited long enough.
         "timestamp with time zone" => json!("2001-01-01T00:00:00Z"),
+        // A SHA-256, as Postgres reads it from text.
+        "bytea" => json!(format!("\\x{}", "ab".repeat(32))),
         "jsonb" => json!({ "marker": marker }),
         other => panic!("{table}.{column} is of a type that seeds do not know yet: {other}"),
     }

@@ -21,9 +21,12 @@ const METHODS: &[(&str, Access)] = &[
     ("/media.v1.UploadService/SignUploadParts", WRITE),
     ("/media.v1.UploadService/CompleteUpload", WRITE),
     ("/media.v1.UploadService/AbortUpload", WRITE),
+    ("/media.v1.UploadService/Upload", WRITE),
     ("/media.v1.AssetService/GetAsset", READ),
+    ("/media.v1.AssetService/BatchGetAssets", READ),
     ("/media.v1.AssetService/ListAssets", READ),
     ("/media.v1.AssetService/WatchAsset", READ),
+    ("/media.v1.AssetService/UpdateAsset", WRITE),
     ("/media.v1.AssetService/DeleteAsset", DELETE),
     ("/media.v1.AssetService/UndeleteAsset", DELETE),
     ("/media.v1.AssetService/ReprocessAsset", WRITE),
@@ -101,7 +104,7 @@ mod tests {
             if *access == ADMIN {
                 continue;
             }
-            let reads = ["Get", "List", "Watch", "Search"].iter().any(|reading| verb.starts_with(reading));
+            let reads = ["Get", "BatchGet", "List", "Watch", "Search"].iter().any(|reading| verb.starts_with(reading));
             assert_eq!(*access == READ, reads, "{method}");
         }
     }

@@ -1,13 +1,19 @@
 //! AssetService: what became of the files that were handed over.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
+use media_domain::{AssetId, ids::NotAnId};
 use media_proto::v1::{self, asset_service_server::AssetService};
-use media_storage::{StorageError, assets::AssetFilter};
+use media_storage::{
+    StorageError,
+    assets::{Asset, AssetFilter},
+};
 use tonic::{Request, Response};
 
 use super::{
-    Api, again, asset_id, etag,
+    Api, MAX_PAGE_SIZE, again, asset_id,
+    asset_update::AssetUpdate,
+    etag,
     new_upload::is_sha256,
     page_size, there,
     watch::{self, WatchStream},
@@ -31,6 +37,20 @@ impl AssetService for Assets {
     async fn list_assets(&self, request: Request<v1::ListAssetsRequest>) -> Result<Response<v1::ListAssetsResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
         Ok(Response::new(self.list(&caller, request).await?))
+    }
+
+    async fn batch_get_assets(
+        &self,
+        request: Request<v1::BatchGetAssetsRequest>,
+    ) -> Result<Response<v1::BatchGetAssetsResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(self.batch_get(&caller, request).await?))
+    }
+
+    async fn update_asset(&self, request: Request<v1::UpdateAssetRequest>) -> Result<Response<v1::UpdateAssetResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        let asset = self.update(&caller, AssetUpdate::read(request)?).await?;
+        Ok(Response::new(v1::UpdateAssetResponse { asset: Some(convert::asset(&asset)) }))
     }
 
     type WatchAssetStream = WatchStream;
@@ -85,6 +105,45 @@ impl Assets {
             jobs: jobs.iter().map(convert::job).collect(),
             caption_tracks: tracks.iter().map(convert::caption_track).collect(),
         })
+    }
+
+    async fn batch_get(&self, caller: &Caller, request: v1::BatchGetAssetsRequest) -> Result<v1::BatchGetAssetsResponse, ApiError> {
+        if request.asset_ids.len() > MAX_PAGE_SIZE as usize {
+            return Err(Violations::of("asset_ids", format!("names {} assets, the limit is {MAX_PAGE_SIZE}", request.asset_ids.len())));
+        }
+        let mut ids: Vec<AssetId> = Vec::with_capacity(request.asset_ids.len());
+        for text in &request.asset_ids {
+            let id = text.parse().map_err(|error: NotAnId| Violations::of("asset_ids", format!("holds one that is {error}")))?;
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        let mut tx = self.0.begin(caller, "api.batch_get_assets").await?;
+        let mut found: HashMap<AssetId, Asset> = tx.assets().lookup_many(&ids).await?.into_iter().map(|asset| (asset.id, asset)).collect();
+        let mut answer = v1::BatchGetAssetsResponse::default();
+        for id in ids {
+            match found.remove(&id).filter(|asset| asset.deleted_at.is_none()) {
+                Some(asset) => answer.assets.push(convert::asset(&asset)),
+                None => answer.missing_asset_ids.push(id.to_string()),
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn update(&self, caller: &Caller, update: AssetUpdate) -> Result<Asset, ApiError> {
+        let mut tx = self.0.begin(caller, "api.update_asset").await?;
+        let before = there(tx.assets().lock(update.id).await?)?;
+        if update.etag.is_some_and(|etag| etag != before.etag) {
+            return Err(ApiError::EtagMismatch);
+        }
+        if !update.changes(&before) {
+            return Ok(before);
+        }
+        tx.assets().edit(update.id, update.filename.as_deref(), update.retention_class).await?;
+        tx.settle_retention(&[update.id]).await?;
+        let asset = there(tx.assets().lookup(update.id).await?)?;
+        tx.commit().await?;
+        Ok(asset)
     }
 
     async fn list(&self, caller: &Caller, request: v1::ListAssetsRequest) -> Result<v1::ListAssetsResponse, ApiError> {

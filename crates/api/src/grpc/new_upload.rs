@@ -11,10 +11,9 @@ use media_proto::v1::{self, CreateUploadRequest};
 use crate::{
     convert,
     error::{ApiError, FieldReason, Violations},
+    once,
 };
 
-/// Of a request id (CONTRACT: create methods).
-const MAX_REQUEST_ID_CHARS: usize = 64;
 /// Of each half of a media type (RFC 6838, 4.2).
 const MAX_MIME_NAME_CHARS: usize = 127;
 
@@ -62,9 +61,7 @@ impl NewUpload {
                 Priority::Normal
             }
         };
-        if request.request_id.chars().count() > MAX_REQUEST_ID_CHARS {
-            violations.add("request_id", format!("has more than {MAX_REQUEST_ID_CHARS} characters"));
-        }
+        once::check(&request.request_id, &mut violations);
         match (kind, owner) {
             (Some(kind), Some(owner)) if violations.0.is_empty() => {
                 Ok(Self { kind, filename: request.filename, size_bytes, sha256, mime, owner, priority, profiles })
@@ -109,7 +106,7 @@ fn kind(given: i32, violations: &mut Violations) -> Option<Kind> {
 }
 
 /// What is wrong with a file's name. It is shown to people and put into a header; it is never a part of a key.
-fn filename_problem(name: &str) -> Option<String> {
+pub fn filename_problem(name: &str) -> Option<String> {
     match name {
         "" => Some("is empty".to_owned()),
         "." | ".." => Some("is a folder".to_owned()),

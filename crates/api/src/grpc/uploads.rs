@@ -5,50 +5,47 @@
 
 use std::{sync::Arc, time::Duration};
 
-use media_blobs::{BlobError, PartPlan, SignedUrl, UploadHandle, keys};
+use media_blobs::{BlobError, SignedUrl, UploadHandle};
 use media_domain::{
-    AssetId, Reason, Source, Status, UploadId,
-    asset::RetentionClass,
-    event::{AssetCreated, AssetUploaded, Event},
+    AssetId, Reason, Status,
+    event::{AssetUploaded, Event},
     work::Group,
 };
 use media_proto::v1::{self, upload_service_server::UploadService};
 use media_runtime::trace_context;
 use media_storage::{
     StorageError, TenantTx,
-    assets::{Asset, NewAsset},
+    assets::Asset,
     uploads::{Upload, UploadState},
 };
 use time::OffsetDateTime;
-use tonic::{Request, Response};
+use tonic::{Request, Response, Streaming};
 use tracing::{Instrument as _, Span, info_span};
 
 use super::{
-    Api, asset_id,
-    new_upload::NewUpload,
-    there,
+    Api, asset_id, there,
     upload_parts::{parts_are_as_claimed, parts_fit, plan_of},
+    upload_stream,
 };
 use crate::{
     auth::Caller,
     convert,
-    error::{ApiError, FieldReason, Violations, chain},
+    error::{ApiError, Violations, chain},
 };
 
-/// How many parts are signed with the answer to CreateUpload.
-const PARTS_SIGNED_AT_FIRST: usize = 50;
 /// How many parts one SignUploadParts may ask for.
 const MAX_PARTS_SIGNED: usize = 500;
-/// What the store calls an original until the scanner has looked at it: nothing that a browser would show.
-const UNSEEN_TYPE: &str = "application/octet-stream";
 
+#[derive(Clone)]
 pub struct Uploads(pub Arc<Api>);
 
 #[tonic::async_trait]
 impl UploadService for Uploads {
     async fn create_upload(&self, request: Request<v1::CreateUploadRequest>) -> Result<Response<v1::CreateUploadResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
-        Ok(Response::new(self.create(&caller, request).await?))
+        self.0.rate_limit.take(caller.tenant())?;
+        let opened = self.open(&caller, request).await?;
+        Ok(Response::new(self.show(opened).await?))
     }
 
     async fn sign_upload_parts(
@@ -73,88 +70,16 @@ impl UploadService for Uploads {
         let asset = self.abort(&caller, asset_id(&request.asset_id)?).await?;
         Ok(Response::new(v1::AbortUploadResponse { asset: Some(convert::asset(&asset)) }))
     }
+
+    async fn upload(&self, request: Request<Streaming<v1::UploadRequest>>) -> Result<Response<v1::UploadResponse>, tonic::Status> {
+        let (caller, stream) = Caller::of(request)?;
+        self.0.rate_limit.take(caller.tenant())?;
+        let asset = upload_stream::take(self.clone(), caller, stream).await?;
+        Ok(Response::new(v1::UploadResponse { asset: Some(convert::asset(&asset)) }))
+    }
 }
 
 impl Uploads {
-    async fn create(&self, caller: &Caller, request: v1::CreateUploadRequest) -> Result<v1::CreateUploadResponse, ApiError> {
-        let new = NewUpload::read(request, &self.0.profiles)?;
-        self.within_tenants_limit(caller, &new).await?;
-        let id = AssetId::generate();
-        let blob = self.0.blobs.in_bucket(&keys::original(caller.tenant(), id));
-        let plan = PartPlan::for_size(new.size_bytes)?;
-        let opened = self.0.blobs.create(&blob, UNSEEN_TYPE).await?;
-        let upload = Upload {
-            id: UploadId::generate(),
-            asset: id,
-            blob,
-            s3_upload_id: opened.upload_id.clone(),
-            size_bytes: plan.size(),
-            part_size_bytes: plan.part_size().bytes(),
-            part_count: plan.count(),
-            state: UploadState::Open,
-        };
-        let asset = match self.write_new(caller, &new, &upload).await {
-            Ok(asset) => asset,
-            Err(error) => {
-                self.abort_or_warn(&opened).await;
-                return Err(error);
-            }
-        };
-        let now = OffsetDateTime::now_utc();
-        let mut parts = Vec::new();
-        for (number, size) in plan.parts().take(PARTS_SIGNED_AT_FIRST) {
-            parts.push(signed_part(number, size, self.0.blobs.presign_upload_part(&opened, number, size, now).await?));
-        }
-        let plan = v1::UploadPlan {
-            upload_id: upload.id.to_string(),
-            part_size_bytes: upload.part_size_bytes.cast_signed(),
-            part_count: upload.part_count.cast_signed(),
-            parts,
-        };
-        Ok(v1::CreateUploadResponse { asset: Some(convert::asset(&asset)), plan: Some(plan) })
-    }
-
-    /// The tenant's own limit, before anything is opened. The service's was looked at with the request.
-    async fn within_tenants_limit(&self, caller: &Caller, new: &NewUpload) -> Result<(), ApiError> {
-        let mut tx = self.0.begin(caller, "api.create_upload").await?;
-        let limit = tx.tenant_policies().current().await?.policy.max_bytes(new.kind);
-        let mut violations = Violations::default();
-        if new.size_bytes > limit {
-            let description = format!("is {}, the tenant's limit for {} is {limit}", new.size_bytes, new.kind);
-            violations.add_as(FieldReason::SizeExceedsLimit, "size_bytes", description);
-        }
-        violations.into_result()
-    }
-
-    async fn write_new(&self, caller: &Caller, new: &NewUpload, upload: &Upload) -> Result<Asset, ApiError> {
-        let asset = NewAsset {
-            id: upload.asset,
-            owner: new.owner,
-            kind: new.kind,
-            source: Source::Upload,
-            blob: upload.blob.clone(),
-            size_bytes: new.size_bytes,
-            filename: Some(new.filename.clone()),
-            declared_mime: new.mime.clone(),
-            declared_sha256: new.sha256.clone(),
-            priority: new.priority.rank(),
-            asked_profiles: new.profiles.clone(),
-            retention_class: RetentionClass::Operational,
-            provenance: None,
-            traceparent: trace_context::current_traceparent(),
-        };
-        let created =
-            Event::AssetCreated(AssetCreated { asset_id: asset.id, owner_user_id: asset.owner, kind: asset.kind, source: asset.source });
-        let mut tx = self.0.begin(caller, "api.create_upload").await?;
-        tx.assets().insert(&asset).await?;
-        tx.uploads().insert(upload).await?;
-        tx.outbox().event(&created).await?;
-        tx.admit(asset.id, upload.size_bytes).await?;
-        let row = there(tx.assets().lookup(asset.id).await?)?;
-        tx.commit().await?;
-        Ok(row)
-    }
-
     async fn sign(&self, caller: &Caller, request: v1::SignUploadPartsRequest) -> Result<v1::SignUploadPartsResponse, ApiError> {
         let (_, upload) = self.find(caller, asset_id(&request.asset_id)?, "api.sign_upload_parts").await?;
         if upload.state != UploadState::Open {
@@ -188,7 +113,7 @@ impl Uploads {
         Ok(v1::SignUploadPartsResponse { parts, uploaded_parts: uploaded_parts.collect() })
     }
 
-    async fn complete(&self, caller: &Caller, request: v1::CompleteUploadRequest) -> Result<Asset, ApiError> {
+    pub(super) async fn complete(&self, caller: &Caller, request: v1::CompleteUploadRequest) -> Result<Asset, ApiError> {
         let id = asset_id(&request.asset_id)?;
         let (asset, upload) = self.find(caller, id, "api.complete_upload").await?;
         match upload.state {
@@ -256,7 +181,7 @@ impl Uploads {
         Err(ended(state.unwrap_or(UploadState::Aborted)))
     }
 
-    async fn abort(&self, caller: &Caller, id: AssetId) -> Result<Asset, ApiError> {
+    pub(super) async fn abort(&self, caller: &Caller, id: AssetId) -> Result<Asset, ApiError> {
         let mut tx = self.0.begin(caller, "api.abort_upload").await?;
         there(tx.assets().lock(id).await?)?;
         let upload = tx.uploads().of_asset(id).await?.ok_or(ApiError::UploadEnded("gone"))?;
@@ -295,7 +220,7 @@ impl Uploads {
         }
     }
 
-    async fn abort_or_warn(&self, upload: &UploadHandle) -> bool {
+    pub(super) async fn abort_or_warn(&self, upload: &UploadHandle) -> bool {
         let outcome = self.0.blobs.abort(upload).await;
         if let Err(error) = &outcome {
             tracing::warn!(error = chain(error), blob.key = upload.blob.key, "the parts of an upload stay until it is swept");
@@ -303,7 +228,7 @@ impl Uploads {
         outcome.is_ok()
     }
 
-    async fn find(&self, caller: &Caller, id: AssetId, name: &'static str) -> Result<(Asset, Upload), ApiError> {
+    pub(super) async fn find(&self, caller: &Caller, id: AssetId, name: &'static str) -> Result<(Asset, Upload), ApiError> {
         let mut tx = self.0.begin(caller, name).await?;
         // The upload first: the asset read after it is at least as new, so one that was completed is not shown as uploading.
         let upload = tx.uploads().of_asset(id).await?;
@@ -334,11 +259,11 @@ fn trace_id(traceparent: &str) -> Option<&str> {
     traceparent.split('-').nth(1)
 }
 
-fn handle(upload: &Upload) -> UploadHandle {
+pub(super) fn handle(upload: &Upload) -> UploadHandle {
     UploadHandle { blob: upload.blob.clone(), upload_id: upload.s3_upload_id.clone() }
 }
 
-fn ended(state: UploadState) -> ApiError {
+pub(super) fn ended(state: UploadState) -> ApiError {
     ApiError::UploadEnded(match state {
         UploadState::Open => "open",
         UploadState::Completed => "completed",
@@ -353,7 +278,7 @@ fn gone_is_ended(error: BlobError) -> ApiError {
     }
 }
 
-fn signed_part(number: u32, size: u64, signed: SignedUrl) -> v1::SignedPart {
+pub(super) fn signed_part(number: u32, size: u64, signed: SignedUrl) -> v1::SignedPart {
     v1::SignedPart {
         number: number.cast_signed(),
         size_bytes: size.cast_signed(),

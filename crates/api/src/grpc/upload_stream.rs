@@ -1,0 +1,83 @@
+//! Upload: the bytes come through us, two parts of them in memory at a time. Whoever sends faster than the store takes waits.
+
+use media_blobs::PartWriter;
+use media_proto::v1::{self, upload_request::Content};
+use media_storage::{assets::Asset, uploads::UploadState};
+use tonic::Streaming;
+use tracing::{Instrument as _, Span};
+
+use super::{
+    open_upload::Opened,
+    upload_parts::plan_of,
+    uploads::{Uploads, handle},
+};
+use crate::{
+    auth::Caller,
+    error::{ApiError, Violations, chain},
+};
+
+/// Takes a file from a stream to the begin of its scan. Goes on to a clean end also where the caller is gone.
+///
+/// # Errors
+/// As `CreateUpload` and `CompleteUpload`; [`ApiError::SizeMismatch`]; [`ApiError::StreamBroken`].
+pub async fn take(uploads: Uploads, caller: Caller, stream: Streaming<v1::UploadRequest>) -> Result<Asset, ApiError> {
+    let taking = async move {
+        let _permit =
+            uploads.0.upload_streams.try_acquire().map_err(|_| ApiError::Busy("as many uploads stream through as may at once"))?;
+        from_announcement(&uploads, &caller, stream).await
+    };
+    tokio::spawn(taking.instrument(Span::current())).await.map_err(|panicked| ApiError::Defect(panicked.into()))?
+}
+
+async fn from_announcement(uploads: &Uploads, caller: &Caller, mut stream: Streaming<v1::UploadRequest>) -> Result<Asset, ApiError> {
+    let Some(Content::Announcement(announcement)) = next(&mut stream).await? else {
+        return Err(Violations::of("announcement", "must come first"));
+    };
+    let may_go_on = !announcement.request_id.is_empty();
+    let opened = uploads.open(caller, announcement).await?;
+    if opened.upload.state != UploadState::Open {
+        return Ok(opened.asset);
+    }
+    let id = opened.asset.id;
+    let sent = send(uploads, &opened, &mut stream).await;
+    if let Err(error) = sent {
+        if !may_go_on && let Err(second) = uploads.abort(caller, id).await {
+            tracing::warn!(error = chain(&second), asset.id = %id, "an upload whose stream ended stays until it is swept");
+        }
+        return Err(error);
+    }
+    uploads.complete(caller, v1::CompleteUploadRequest { asset_id: id.to_string(), parts: Vec::new() }).await
+}
+
+/// Sends what comes, as the parts that were planned.
+async fn send(uploads: &Uploads, Opened { upload, .. }: &Opened, stream: &mut Streaming<v1::UploadRequest>) -> Result<(), ApiError> {
+    let mut writer = PartWriter::new(uploads.0.blobs.clone(), handle(upload), plan_of(upload)?.part_size());
+    while let Some(content) = next(stream).await? {
+        let Content::Chunk(chunk) = content else {
+            return Err(Violations::of("announcement", "may come once, as the first message"));
+        };
+        let total = writer.bytes_written() + chunk.len() as u64;
+        if total > upload.size_bytes {
+            return Err(ApiError::SizeMismatch(format!("more than the {} bytes that were announced came", upload.size_bytes)));
+        }
+        writer.write(chunk.into()).await?;
+    }
+    if writer.bytes_written() != upload.size_bytes {
+        return Err(ApiError::SizeMismatch(format!("{} bytes came, {} were announced", writer.bytes_written(), upload.size_bytes)));
+    }
+    writer.flush_last().await?;
+    Ok(())
+}
+
+/// The next message; `None` where the caller has sent all.
+async fn next(stream: &mut Streaming<v1::UploadRequest>) -> Result<Option<Content>, ApiError> {
+    match stream.message().await {
+        Ok(None) => Ok(None),
+        Ok(Some(v1::UploadRequest { content: Some(content) })) => Ok(Some(content)),
+        Ok(Some(v1::UploadRequest { content: None })) => Err(Violations::of("content", "must be given")),
+        Err(broken) => {
+            tracing::debug!(error = chain(&broken), "the stream of an upload broke off");
+            Err(ApiError::StreamBroken)
+        }
+    }
+}
