@@ -10,9 +10,11 @@
 //! - film::a_video_plays_through_the_door_to_its_end
 //! - film::a_silent_an_upright_and_a_tiny_video_each_get_what_fits_them
 //! - film::a_film_that_was_cut_off_is_ready_with_its_loss_where_its_profiles_keep_it
+//! - own_stream::a_legal_film_is_its_own_top_rung_where_it_was_scanned_whole_and_encoded_where_not
 //! - speech::speech_is_written_down_and_players_see_it_only_when_it_is_approved
 
 mod film;
+mod own_stream;
 mod papers;
 mod played;
 mod speech;

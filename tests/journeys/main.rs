@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod captions;
 #[cfg(test)]
+mod door;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod houses;

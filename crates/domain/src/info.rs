@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{MAX_ANIMATION_FRAMES, MAX_ANIMATION_PIXELS, MAX_PIXELS};
+use crate::limits::{MAX_ANIMATION_FRAMES, MAX_ANIMATION_PIXELS, MAX_PIXELS, MAX_VIDEO_PIXELS};
 
 /// What an original holds. Sizes are as shown: after rotation, in square pixels.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -160,6 +160,18 @@ impl PictureInfo {
 }
 
 impl VideoInfo {
+    /// Whether its pictures may be decoded.
+    ///
+    /// # Errors
+    /// What was found, and the limit, in words.
+    pub fn within_limits(&self) -> Result<(), String> {
+        let pixels = u64::from(self.width) * u64::from(self.height);
+        if pixels > MAX_VIDEO_PIXELS {
+            return Err(format!("{pixels} pixels, and the limit is {MAX_VIDEO_PIXELS}"));
+        }
+        Ok(())
+    }
+
     /// The side that a rung is named by: 720 for 1280×720 and for 720×1280.
     pub fn short_side(&self) -> u32 {
         self.width.min(self.height)

@@ -22,6 +22,9 @@ pub fn max_bytes(kind: Kind) -> u64 {
 pub const MAX_DURATION: Duration = Duration::from_secs(12 * 3600);
 /// The most pixels of a still.
 pub const MAX_PIXELS: u64 = 100_000_000;
+/// The most pixels of a film's picture: 8K of a cinema, 8192×4320, and hardly more. Every rung is scaled from whole pictures of
+/// this size, of which decoder and queues hold some twenty, and a memory limit of 6 GiB (`transcoder`) is enough for no more.
+pub const MAX_VIDEO_PIXELS: u64 = 36_000_000;
 /// The most pixels over all frames of an animation.
 pub const MAX_ANIMATION_PIXELS: u64 = 50_000_000;
 /// The most frames of an animation: more than six minutes at ten a second. The reader of GIF files stops a little above it,

@@ -160,7 +160,8 @@ fn check(kind: Kind, info: &MediaInfo) -> Result<(), Refused> {
     let missing = |what: &str| Refused::new(Reason::Unsupported, format!("the file has no {what}"));
     match kind.pipeline() {
         Kind::Video => {
-            info.video.as_ref().ok_or_else(|| missing("video track"))?;
+            let video = info.video.as_ref().ok_or_else(|| missing("video track"))?;
+            video.within_limits().map_err(|detail| Refused::new(Reason::PixelsExceedLimit, detail))?;
         }
         Kind::Audio => {
             info.audio.as_ref().ok_or_else(|| missing("audio track"))?;
@@ -432,6 +433,14 @@ mod tests {
         let refused = plan(Kind::Image, &huge, &profiles, None).unwrap_err();
         assert_eq!(refused.reason, Reason::PixelsExceedLimit);
         assert!(refused.detail.contains("100000000"), "{}", refused.detail);
+    }
+
+    #[test]
+    fn a_film_of_more_pixels_than_8k_has_is_refused_with_both_numbers() {
+        assert!(!made(Kind::Video, &video(8192, 4320, true)).is_empty() && !made(Kind::Video, &video(4320, 8192, true)).is_empty());
+        let refused = plan(Kind::Video, &video(16_000, 8000, true), &Profiles::built_in().unwrap(), None).unwrap_err();
+        assert_eq!((refused.reason, refused.detail.as_str()), (Reason::PixelsExceedLimit, "128000000 pixels, and the limit is 36000000"));
+        assert!(plan(Kind::Video, &video(u32::MAX, u32::MAX, false), &Profiles::built_in().unwrap(), None).is_err());
     }
 
     #[test]

@@ -85,8 +85,10 @@ pub fn longer_duration(file: &impl ReadAt) -> Result<Option<(u64, Vec<u8>)>, Fai
             && let (Some(media), Some(_)) = (Times::read(file, mdhd)?, only_edit(file, edts)?)
         {
             let whole = u128::from(media.duration) * u128::from(movie.scale) / u128::from(media.scale.max(1));
-            // and what pictures are shown later than they are decoded
-            longest = longest.max(u64::try_from(whole).unwrap_or(0).saturating_add(u64::from(movie.scale)));
+            let whole = u64::try_from(whole).unwrap_or(0);
+            // And what pictures are shown later than they are decoded; never so much that the demuxer takes a film of a few frames
+            // for the prologue of a longer one, which it leaves out.
+            longest = longest.max(whole.saturating_add(whole.min(u64::from(movie.scale))));
         }
     }
     let is_long = file.read_at(mvhd.start, 1)?.first() == Some(&1);

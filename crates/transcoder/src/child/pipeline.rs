@@ -46,7 +46,7 @@ pub fn make(factory: &str) -> Result<gst::Element, Failed> {
     gst::ElementFactory::make(factory).build().map_err(|error| Failed::internal(format!("{factory}: {error}")))
 }
 
-/// Plays until the graph says that it is over, an element fails, or nothing moves.
+/// Plays until the graph says that it is over, an element fails, or nothing goes forward.
 ///
 /// # Errors
 /// [`Failed`] as said by whoever spoke first.
@@ -62,24 +62,18 @@ pub fn play(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, over: 
     if pipeline.set_state(gst::State::Playing).is_err() {
         return over.try_recv().unwrap_or_else(|_| Err(Failed::internal("the pipeline does not start")));
     }
-    let mut watchdog = Watchdog::new(&context.activity, Duration::from_millis(context.job.limits.stall_ms), Instant::now());
+    let limits = &context.job.limits;
+    let (stall, patience) = (Duration::from_millis(limits.stall_ms), Duration::from_millis(limits.patience_ms));
+    let mut watchdog = Watchdog::new(&context.activity, stall, patience, Instant::now());
     loop {
         match over.recv_timeout(Duration::from_millis(500)) {
             Ok(word) => return word,
             Err(RecvTimeoutError::Disconnected) => return Err(Failed::internal("a graph that nobody can end")),
-            Err(RecvTimeoutError::Timeout) if watchdog.stands_still(Instant::now()) => {
-                let position = pipeline.query_position::<gst::ClockTime>();
-                return Err(Failed::new(
-                    FailureCode::TimedOut,
-                    format!(
-                        "nothing moved for {} ms; it stands at {}, and the last to pass was {}",
-                        context.job.limits.stall_ms,
-                        position.display(),
-                        context.activity.last_place()
-                    ),
-                ));
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(standstill) = watchdog.look(Instant::now()) {
+                    return Err(Failed::new(FailureCode::TimedOut, standstill.to_string()));
+                }
             }
-            Err(RecvTimeoutError::Timeout) => {}
         }
     }
 }

@@ -17,6 +17,8 @@ pub const DONE: i32 = 0;
 pub const ALONE: i32 = 3;
 /// A library found no memory, and cannot go on without.
 pub const NO_MEMORY: i32 = 4;
+/// Its result could not be sent: a thread that hangs holds the way out. What it would have said stands in its complaints.
+pub const STUCK: i32 = 5;
 
 /// The source and the sink socket, which the parent handed over as standard input and output. Both are moved away from
 /// there, so that a library that prints cannot write into a socket.

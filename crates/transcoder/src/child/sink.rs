@@ -3,16 +3,20 @@
 use std::{
     io::Write,
     os::unix::net::UnixStream,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, TryLockError},
+    time::{Duration, Instant},
 };
 
 use media_domain::MediaInfo;
 
-use super::{activity::Activity, process};
-use crate::protocol::{ChildResult, FrameHeader, FrameKind};
+use super::{activity::Activity, journal, process};
+use crate::protocol::{ChildResult, FailureCode, FrameHeader, FrameKind};
 
 /// How much of a picture or of sound goes into one frame.
 const DATA_BYTES: usize = 1 << 20;
+/// How long the word that nothing moves waits for its way out.
+const RESULT_WAITS: Duration = Duration::from_secs(1);
+const RESULT_LOOKS: Duration = Duration::from_millis(10);
 
 /// The sink socket. Its backpressure is the parent's: a slow upload stops the encoder. A parent that hangs up ends this
 /// process, so nothing here fails.
@@ -68,10 +72,27 @@ impl Sink {
         self.frame(FrameHeader { pts_ns: output_time_ns, ..FrameHeader::new(FrameKind::Progress, 0, 0) }, &[]);
     }
 
-    /// Says how it ended. The last frame.
+    /// Says how it ended. The last frame. A thread that hangs with the socket in its hands cannot keep the word in.
     pub fn result(&self, result: &ChildResult) {
         let json = result.encode().unwrap_or_default();
+        let stands_still = matches!(result, ChildResult::Failed { code: FailureCode::TimedOut, .. });
+        if stands_still && self.is_held_for(RESULT_WAITS) {
+            journal::complain(&String::from_utf8_lossy(&json));
+            process::leave(process::STUCK);
+        }
         self.frame(FrameHeader::new(FrameKind::Result, 0, length(&json)), &[&json]);
+    }
+
+    /// Whether others have the socket for all of that time.
+    fn is_held_for(&self, time: Duration) -> bool {
+        let begun = Instant::now();
+        while matches!(self.socket.try_lock(), Err(TryLockError::WouldBlock)) {
+            if begun.elapsed() >= time {
+                return true;
+            }
+            std::thread::park_timeout(RESULT_LOOKS);
+        }
+        false
     }
 }
 

@@ -269,7 +269,7 @@ impl Decoding {
         let activity = self.context.activity.clone();
         let _probe = pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| match &info.data {
             Some(gst::PadProbeData::Buffer(buffer)) if !is_wanted(tally::span_of(pad, buffer).map(|(start, _)| start), buffer) => {
-                activity.moved();
+                activity.passed(pad, buffer);
                 gst::PadProbeReturn::Drop
             }
             _ => gst::PadProbeReturn::Ok,

@@ -195,6 +195,7 @@ fn vanished(ended: Option<Ended>, said: &str) -> ChildFailure {
     let (kind, what) = match (status.signal(), status.code()) {
         _ if out_of_memory => (FailureKind::LimitHit, "its memory cgroup was full"),
         (_, Some(child::process::NO_MEMORY)) => (FailureKind::LimitHit, "its address space was full"),
+        (_, Some(child::process::STUCK)) => (FailureKind::TimedOut, "it stood still with its outputs in hand"),
         (Some(libc::SIGXCPU), _) => (FailureKind::LimitHit, "its CPU time was spent"),
         (Some(libc::SIGXFSZ), _) => (FailureKind::LimitHit, "it wrote a file"),
         (Some(libc::SIGSYS), _) => (FailureKind::PolicyViolation, "policy violation: a system call that the lock forbids"),

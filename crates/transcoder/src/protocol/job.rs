@@ -56,8 +56,10 @@ pub struct Output {
 pub struct Limits {
     /// From start to result, in milliseconds.
     pub wall_ms: u64,
-    /// How long nothing may move, in milliseconds, while the child waits for nobody.
+    /// How long nothing may go forward, in milliseconds, while the child waits for nobody.
     pub stall_ms: u64,
+    /// The same while it waits for the parent, and with it for storage.
+    pub patience_ms: u64,
     /// Of all outputs together.
     pub output_bytes: u64,
     /// Read from storage: more than the file, because a badly interleaved one is read more than once.
@@ -99,6 +101,8 @@ impl Limits {
         Self {
             wall_ms,
             stall_ms: 30_000,
+            // More than storage is tried for: eight times half a minute, and the pauses between (`media_blobs::patience`).
+            patience_ms: 600_000,
             output_bytes,
             source_bytes: size.saturating_mul(4).saturating_add(64 * MIB),
             // One busy core until the deadline: all rungs of a second of 4K at 30 frames took 6 s.
@@ -228,6 +232,14 @@ mod tests {
     #[test]
     fn a_job_that_says_it_is_huge_is_refused_before_memory_is_taken() {
         assert!(ChildJob::read_from([0xff; 8].as_slice()).is_err());
+    }
+
+    #[test]
+    fn what_has_not_moved_for_half_a_minute_is_ended_and_storage_may_be_away_for_ten() {
+        for group in [Group::Probe, Group::Ladder, Group::Av1, Group::Audio] {
+            let limits = Limits::of(group, 1, None, &job().outputs);
+            assert_eq!((limits.stall_ms, limits.patience_ms), (30_000, 600_000));
+        }
     }
 
     #[test]

@@ -76,12 +76,17 @@ impl Bench {
         self.run_until(path, &job, &CancellationToken::new())
     }
 
+    /// Where what a profile makes of a file lands.
+    pub fn output(&self, path: &Path, profile: &str) -> PathBuf {
+        self.path(&format!("{}-{profile}", path.file_name().unwrap().to_str().unwrap()))
+    }
+
     pub fn run_until(&self, path: &Path, job: &ChildJob, stop: &CancellationToken) -> Result<Ran, ChildFailure> {
         let reader = LocalFile::open(path);
         let mut files = Vec::new();
         let mut writers = Vec::new();
         for output in &job.outputs {
-            let file = self.path(&format!("{}-{}", path.file_name().unwrap().to_str().unwrap(), output.profile));
+            let file = self.output(path, output.profile.as_str());
             writers.push(LocalWriter::new(&file));
             files.push(file);
         }

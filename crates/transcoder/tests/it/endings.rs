@@ -184,16 +184,89 @@ fn a_kill_that_nobody_explains_is_tried_again() {
     assert!(failure.is_worth_another_try());
 }
 
+/// How far the watchdog says that an element came, in seconds.
+fn stands_at(said: &str, element: &str) -> f64 {
+    let place =
+        said.split(['[', ',', ']']).find(|place| place.trim().starts_with(element)).unwrap_or_else(|| panic!("no {element}: {said}"));
+    place.rsplit(':').next().unwrap().parse().unwrap()
+}
+
 #[test]
-fn a_pipeline_that_stands_still_says_where() {
+fn a_film_whose_storage_never_answers_in_its_middle_ends_and_says_where_it_stood() {
     let bench = Bench::new();
-    let (file, mut job) = film(&bench, 20);
-    // Nothing is still for so short a time: the first look finds it.
-    job.limits.stall_ms = 0;
-    let failure = bench.run_job(&file, job).err().unwrap();
+    let (file, mut job) = film(&bench, 10);
+    assert!(job.size > 9 << 20, "{}", job.size);
+    job.limits.patience_ms = 1500;
+    let source = Moody { file: LocalFile::open(&file), hang: true };
+    let begun = Instant::now();
+    let result = runtime().block_on(run_child(Path::new(PROGRAM), &job, &source, &mut writers(&bench), |_| {}, &CancellationToken::new()));
+    let failure = result.err().unwrap();
     assert_eq!(failure.kind, FailureKind::TimedOut, "{failure}");
-    assert!(failure.text.contains("it stands at") && failure.text.contains("the last to pass was"), "{failure}");
-    assert!(["avdec_h264", "encoded0", "qtdemux"].iter().any(|element| failure.text.contains(element)), "{failure}");
+    assert!(failure.is_worth_another_try());
+    assert!(failure.text.contains("the parent did not answer") && failure.text.contains("the last to pass was"), "{failure}");
+    // The first 8 MiB came, of some 2.5 MB a second.
+    assert!((2.0..6.0).contains(&stands_at(&failure.text, "qtdemux")), "{failure}");
+    assert!(begun.elapsed() < Duration::from_millis(job.limits.stall_ms), "{:?}", begun.elapsed());
+}
+
+/// Reads from a file; at the first look beyond its beginning, the child's threads are held.
+struct Holding<'a> {
+    file: LocalFile,
+    program: &'a Path,
+    held: std::sync::Mutex<Option<Held>>,
+}
+
+impl RangeReader for Holding<'_> {
+    async fn read(&self, offset: u64, length: u64) -> Result<Bytes, BoxError> {
+        if offset > 0 {
+            self.held.lock().unwrap().get_or_insert_with(|| Held::threads_of(running(self.program)[0], "queue"));
+        }
+        self.file.read(offset, length).await
+    }
+}
+
+#[test]
+fn a_pipeline_whose_threads_hang_ends_and_says_where_it_stood() {
+    let bench = Bench::new();
+    let (file, mut job) = film(&bench, 10);
+    // One that is held while it sends something is as one that waits for us.
+    (job.limits.stall_ms, job.limits.patience_ms) = (1500, 1500);
+    let program = own_program(&bench);
+    let source = Holding { file: LocalFile::open(&file), program: &program, held: std::sync::Mutex::new(None) };
+    let begun = Instant::now();
+    let never = CancellationToken::new();
+    let result = runtime().block_on(run_child(&program, &job, &source, &mut writers(&bench), |_| {}, &never));
+    if !source.held.into_inner().unwrap().unwrap().have_held() {
+        println!("threads cannot be held on this system, so nothing is shown about those that hang");
+        return;
+    }
+    let failure = result.err().unwrap();
+    assert_eq!(failure.kind, FailureKind::TimedOut, "{failure}");
+    assert!(failure.text.contains("the last to pass was"), "{failure}");
+    // Where the demuxer was stopped by the queue behind it.
+    assert!((2.0..10.0).contains(&stands_at(&failure.text, "qtdemux0:video")), "{failure}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+/// Threads of a child, held as a debugger holds them: to the others they hang.
+struct Held(std::thread::JoinHandle<bool>);
+
+impl Held {
+    fn threads_of(process: i32, name: &str) -> Self {
+        let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap().map(|thread| thread.unwrap().path());
+        let called = threads.filter(|thread| std::fs::read_to_string(thread.join("comm")).unwrap().starts_with(name));
+        let numbers: Vec<i32> = called.map(|thread| thread.file_name().unwrap().to_str().unwrap().parse().unwrap()).collect();
+        assert!(!numbers.is_empty(), "no thread is called {name}");
+        // Who holds a thread must wait for it, too: the process is not gone before.
+        Self(std::thread::spawn(move || {
+            let is_held = numbers.iter().all(|thread| trace(libc::PTRACE_SEIZE, *thread) && trace(libc::PTRACE_INTERRUPT, *thread));
+            is_held && numbers.into_iter().all(wait_for_the_end_of)
+        }))
+    }
+
+    fn have_held(self) -> bool {
+        self.0.join().unwrap()
+    }
 }
 
 #[test]
@@ -206,6 +279,31 @@ fn a_child_that_computes_for_too_long_hits_its_limit() {
     assert!(!failure.is_worth_another_try());
     let used = failure.usage.unwrap();
     assert!((Duration::from_millis(900)..Duration::from_millis(2500)).contains(&used.cpu), "{used:?}");
+}
+
+#[test]
+fn a_child_has_no_environment_but_three_words_of_ours() {
+    let bench = Bench::new();
+    let (file, job) = film(&bench, 10);
+    let program = own_program(&bench);
+    let seen = std::sync::Mutex::new(None);
+    // In the middle of its work: it is locked, and what it holds now it holds to its end.
+    let look = |_| {
+        let child = running(&program)[0];
+        let words = std::fs::read_to_string(format!("/proc/{child}/environ")).unwrap();
+        let here = std::fs::read_link(format!("/proc/{child}/cwd")).unwrap();
+        let arguments = std::fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap();
+        seen.lock().unwrap().get_or_insert((words, here, arguments));
+    };
+    let never = CancellationToken::new();
+    runtime().block_on(run_child(&program, &job, &LocalFile::open(&file), &mut writers(&bench), look, &never)).unwrap();
+    let (words, here, arguments) = seen.into_inner().unwrap().unwrap();
+    let mut words: Vec<&str> = words.split_terminator('\0').collect();
+    words.sort_unstable();
+    assert_eq!(words, ["GST_REGISTRY_DISABLE=yes", "LC_ALL=C.UTF-8", "MALLOC_ARENA_MAX=2"]);
+    assert_eq!(here, Path::new("/"));
+    let (own, parent) = (program.display(), std::process::id());
+    assert_eq!(arguments, format!("{own}\0transcoder-child\0{parent}\0"), "a command line can be read by everybody");
 }
 
 /// A program that ends as a script says.
@@ -224,6 +322,7 @@ fn each_way_to_end_without_a_result_has_its_name() {
         ("kill -SYS $$", FailureKind::PolicyViolation, false),
         ("kill -XCPU $$", FailureKind::LimitHit, false),
         ("exit 4", FailureKind::LimitHit, false),
+        ("exit 5", FailureKind::TimedOut, true),
         ("kill -KILL $$", FailureKind::Killed, true),
         ("kill -SEGV $$", FailureKind::Internal, true),
         ("exit 0", FailureKind::Internal, true),
@@ -232,5 +331,21 @@ fn each_way_to_end_without_a_result_has_its_name() {
         let result = runtime().block_on(run_child(&program, &job, &LocalFile::open(&file), &mut writers(&bench), |_| {}, &never));
         let failure = result.err().unwrap();
         assert_eq!((failure.kind, failure.is_worth_another_try()), (kind, is_tried_again), "{text}: {failure}");
+    }
+}
+
+fn trace(request: libc::c_uint, thread: i32) -> bool {
+    // SAFETY: these requests read and write no memory of ours.
+    unsafe { libc::ptrace(request, thread, 0, 0) == 0 }
+}
+
+fn wait_for_the_end_of(thread: i32) -> bool {
+    let mut status = 0;
+    loop {
+        // SAFETY: the kernel writes one number.
+        let waited = unsafe { libc::waitpid(thread, &raw mut status, libc::__WALL) };
+        if waited != thread || !libc::WIFSTOPPED(status) {
+            return waited == thread;
+        }
     }
 }

@@ -63,6 +63,31 @@ fn a_full_hd_film_has_four_rungs_and_one_file_that_plays_from_its_start() {
     assert_eq!(rung, whole, "bytes of pictures");
 }
 
+/// What the parameters in the init section say (RFC 6381, 3.3: profile, constraints, level, as `avcC` repeats them of the SPS).
+fn codec_in_the_head(path: &Path) -> String {
+    let bytes = std::fs::read(path).unwrap();
+    let record = &bytes[bytes.windows(4).position(|window| window == b"avcC").unwrap() + 4..];
+    // ISO/IEC 14496-15, 5.3.3.1: version, three bytes of the first SPS, two of sizes, its length, its header
+    let sps = &record[8..];
+    assert_eq!(record[1..4], sps[1..4], "the record contradicts its SPS");
+    format!("avc1.{:02x}{:02x}{:02x}", sps[1], sps[2], sps[3])
+}
+
+#[test]
+fn a_film_of_4k_has_the_two_highest_rungs_and_each_says_its_codec_as_its_head_does() {
+    let bench = Bench::new();
+    let source = "-f lavfi -i testsrc2=size=3840x2160:rate=30 -frames:v 8 -c:v libx264 -preset ultrafast";
+    let ran = run(&bench, "4k.mp4", source, Group::Ladder, &["h264-2160p", "h264-1440p", "h264-360p"]);
+    let sizes: Vec<_> = ran.done.outputs.iter().filter_map(|made| made.width.zip(made.height)).collect();
+    assert_eq!(sizes, [(3840, 2160), (2560, 1440), (640, 360)]);
+    for (made, path) in ran.done.outputs.iter().zip(&ran.files) {
+        let found = ffprobe(path, "stream=width,height");
+        assert_eq!(value(&found, "width"), made.width.unwrap().to_string());
+        assert_eq!(decoded(path).0, 8);
+        assert_eq!(made.codec.as_deref().unwrap().to_ascii_lowercase(), codec_in_the_head(path), "{}", path.display());
+    }
+}
+
 fn video_bytes(path: &Path) -> u64 {
     let found = ffprobe(path, "packet=codec_type,size");
     let sizes = found.iter().skip_while(|(key, _)| key != "codec_type").collect::<Vec<_>>();

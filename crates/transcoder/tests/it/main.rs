@@ -17,6 +17,7 @@ mod ladder;
 mod listen;
 mod loudness;
 mod pages;
+mod papers;
 mod pictures;
 mod samples;
 mod sound;

@@ -103,6 +103,41 @@ fn an_edit_list_is_honoured_and_no_damage() {
     }
 }
 
+/// The brightness of each picture: of its first pixel, as it is stored.
+fn brightness(path: &Path) -> Vec<u8> {
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-i"])
+        .arg(path)
+        .args(["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"])
+        .output()
+        .unwrap();
+    output.stdout.chunks_exact(320 * 240 * 3 / 2).map(|picture| picture[0]).collect()
+}
+
+#[test]
+fn an_edit_list_shows_the_pictures_that_it_names_and_no_others() {
+    let bench = Bench::new();
+    // Each picture is one step brighter than the one before.
+    let steps = "-f lavfi -i nullsrc=size=320x240:rate=30:duration=4,geq=lum=16+N:cb=128:cr=128";
+    let plain = bench.make("steps.mp4", &format!("{steps} -pix_fmt yuv420p -c:v libx264 -preset ultrafast -qp 10 -bf 2 -g 30"));
+    for (name, length_ms, from, to) in [("late.mp4", 2000, 45, 105), ("first.mp4", 1000, 0, 30), ("end.mp4", 1000, 90, 120)] {
+        let file = with_edit(&bench, &plain, name, length_ms, 1024 + from * 512);
+        let ran = bench.run(&file, "video/mp4", Kind::Video, Group::Ladder, &["h264-360p"]).unwrap();
+        let seen = brightness(&ran.files[0]);
+        let shown: Vec<u32> = seen.iter().map(|bright| u32::from(*bright).saturating_sub(16)).collect();
+        assert!(shown.first().unwrap().abs_diff(from) <= 1 && shown.last().unwrap().abs_diff(to - 1) <= 1, "{name}: {shown:?}");
+        assert!(shown.len().abs_diff((to - from) as usize) <= 1 && shown.is_sorted(), "{name}: {shown:?}");
+    }
+}
+
+#[test]
+fn a_film_of_two_frames_is_a_film() {
+    let bench = Bench::new();
+    let file = bench.make("blink.mp4", "-f lavfi -i testsrc2=size=320x240:rate=10 -frames:v 2 -c:v libx264 -preset ultrafast");
+    let ran = bench.run(&file, "video/mp4", Kind::Video, Group::Ladder, &["h264-360p"]).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(decoded(&ran.files[0]), (2, 200));
+}
+
 #[test]
 fn an_empty_edit_delays_the_pictures() {
     let bench = Bench::new();

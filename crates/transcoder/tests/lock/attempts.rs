@@ -24,8 +24,8 @@ pub struct Attempt {
     pub with_fonts: bool,
     /// It must go on working: what a graph is made of.
     pub allowed: bool,
-    /// It needs root, or a kernel with an option that not all have.
-    pub not_everywhere: bool,
+    /// What it needs that not all systems give: an attempt that then fails without the lock, too, is skipped, and said to be.
+    pub needs: Option<&'static str>,
 }
 
 /// A folder, and the process that watches: the one that must stay out of reach.
@@ -86,7 +86,7 @@ impl Stage {
 }
 
 const fn attempt(name: &'static str, act: fn(&Stage) -> io::Result<()>) -> Attempt {
-    Attempt { name, prepare: |_| Ok(()), act, landlock: false, with_fonts: false, allowed: false, not_everywhere: false }
+    Attempt { name, prepare: |_| Ok(()), act, landlock: false, with_fonts: false, allowed: false, needs: None }
 }
 
 /// An attempt that landlock refuses, too.
@@ -94,9 +94,14 @@ const fn file(name: &'static str, act: fn(&Stage) -> io::Result<()>) -> Attempt 
     Attempt { landlock: true, ..attempt(name, act) }
 }
 
-const fn rare(attempt: Attempt) -> Attempt {
-    Attempt { not_everywhere: true, ..attempt }
+const fn rare(needs: &'static str, attempt: Attempt) -> Attempt {
+    Attempt { needs: Some(needs), ..attempt }
 }
+
+const ROOT: &str = "root, and no container";
+const TRACING: &str = "a system whose processes may look into their parents";
+/// What a container's own filter forbids, and some kernels leave out.
+const KERNEL: &str = "a kernel that has it, and no filter around us";
 
 pub static ATTEMPTS: &[Attempt] = &[
     // files
@@ -133,8 +138,8 @@ pub static ATTEMPTS: &[Attempt] = &[
     attempt("a netlink socket", |_| check(unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE) })),
     attempt("pass a descriptor on", pass_a_descriptor),
     // others
-    rare(attempt("trace the parent", |stage| check_long(unsafe { libc::ptrace(libc::PTRACE_SEIZE, stage.parent, 0, 0) }))),
-    rare(attempt("read the parent's memory", read_the_parents_memory)),
+    rare(TRACING, attempt("trace the parent", |stage| check_long(unsafe { libc::ptrace(libc::PTRACE_SEIZE, stage.parent, 0, 0) }))),
+    rare(TRACING, attempt("read the parent's memory", read_the_parents_memory)),
     attempt("signal the parent", |stage| check(unsafe { libc::kill(stage.parent, 0) })),
     attempt("a handle on the parent", |stage| check_long(unsafe { libc::syscall(libc::SYS_pidfd_open, stage.parent, 0) })),
     attempt("slow the parent", |stage| check(unsafe { libc::setpriority(libc::PRIO_PROCESS, stage.parent.unsigned_abs(), 0) })),
@@ -144,15 +149,18 @@ pub static ATTEMPTS: &[Attempt] = &[
     attempt("memory that runs", |_| map(libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC)),
     attempt("make memory run", |_| check(unsafe { libc::mprotect(anywhere()?, 4096, libc::PROT_READ | libc::PROT_EXEC) })),
     attempt("a file in memory", |_| check(unsafe { libc::memfd_create(c"attempt".as_ptr(), 0) })),
-    rare(attempt("a namespace of its own", |_| check(unsafe { libc::unshare(libc::CLONE_NEWUSER) }))),
-    rare(Attempt {
-        prepare: |_| check(unsafe { libc::unshare(libc::CLONE_NEWNS) }),
-        ..attempt("mount", |stage| {
-            let (kind, place) = (c"tmpfs", name(&stage.folder));
-            check(unsafe { libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), 0, ptr::null()) })
-        })
-    }),
-    rare(attempt("another user", |_| check(unsafe { libc::setuid(12345) }))),
+    rare(KERNEL, attempt("a namespace of its own", |_| check(unsafe { libc::unshare(libc::CLONE_NEWUSER) }))),
+    rare(
+        ROOT,
+        Attempt {
+            prepare: |_| check(unsafe { libc::unshare(libc::CLONE_NEWNS) }),
+            ..attempt("mount", |stage| {
+                let (kind, place) = (c"tmpfs", name(&stage.folder));
+                check(unsafe { libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), 0, ptr::null()) })
+            })
+        },
+    ),
+    rare(ROOT, attempt("another user", |_| check(unsafe { libc::setuid(12345) }))),
     attempt("be looked into again", |_| check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) })),
     attempt("raise a limit", |_| {
         let more = libc::rlimit { rlim_cur: 128, rlim_max: 128 };
@@ -160,19 +168,25 @@ pub static ATTEMPTS: &[Attempt] = &[
     }),
     attempt("outlive the parent", |_| check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0, 0, 0, 0) })),
     // the kernel's less visited rooms
-    rare(attempt("bpf", bpf)),
-    rare(attempt("keys", |_| check_long(unsafe { libc::syscall(libc::SYS_keyctl, 0, -3, 1) }))),
-    rare(attempt("io_uring", |_| {
-        let mut parameters = [0u8; 120];
-        check_long(unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) })
-    })),
-    rare(attempt("performance counters", |_| {
-        let mut event = [0u32; 32];
-        // a software clock of this process: type 1, size 128, number 1
-        (event[0], event[1], event[2]) = (1, 128, 1);
-        check_long(unsafe { libc::syscall(libc::SYS_perf_event_open, event.as_ptr(), 0, -1, -1, 0) })
-    })),
-    rare(attempt("faults handled by itself", |_| check_long(unsafe { libc::syscall(libc::SYS_userfaultfd, 1) }))),
+    rare(ROOT, attempt("bpf", bpf)),
+    rare(KERNEL, attempt("keys", |_| check_long(unsafe { libc::syscall(libc::SYS_keyctl, 0, -3, 1) }))),
+    rare(
+        KERNEL,
+        attempt("io_uring", |_| {
+            let mut parameters = [0u8; 120];
+            check_long(unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) })
+        }),
+    ),
+    rare(
+        KERNEL,
+        attempt("performance counters", |_| {
+            let mut event = [0u32; 32];
+            // a software clock of this process: type 1, size 128, number 1
+            (event[0], event[1], event[2]) = (1, 128, 1);
+            check_long(unsafe { libc::syscall(libc::SYS_perf_event_open, event.as_ptr(), 0, -1, -1, 0) })
+        }),
+    ),
+    rare(KERNEL, attempt("faults handled by itself", |_| check_long(unsafe { libc::syscall(libc::SYS_userfaultfd, 1) }))),
     attempt("another filter", |_| {
         let mut allow = libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
         let program = libc::sock_fprog { len: 1, filter: &raw mut allow };

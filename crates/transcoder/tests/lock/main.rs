@@ -94,26 +94,33 @@ fn main() -> ExitCode {
     }
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
     let stage = Stage::new();
-    let mut failures = 0;
+    let (mut failures, mut skipped) = (0, Vec::new());
     for attempt in ATTEMPTS.iter().filter(|attempt| wanted.is_none_or(|word| attempt.name.contains(word.as_str()))) {
         let ends = ALL.map(|under| (under, make(attempt, under, &stage)));
-        let has_control = ends[0].1 == End::Succeeded || attempt.allowed;
-        let is_right = |(under, end): &(Under, End)| match under.holds(attempt) {
-            Some(true) => *end != End::Succeeded,
-            Some(false) => *end == End::Succeeded || (attempt.not_everywhere && *under == Under::Nothing),
-            None => true,
-        };
-        for (under, end) in &ends {
-            let right = is_right(&(*under, *end));
+        // Without a control its refusal proves nothing: it is not counted as one.
+        if let (End::Refused(_) | End::Killed(_), Some(needs), false) = (ends[0].1, attempt.needs, all_must_succeed()) {
+            println!("SKIP {:<44} {:<15} {}; it needs {needs}", attempt.name, "Nothing", ends[0].1);
+            skipped.push(attempt.name);
+            continue;
+        }
+        for (under, end) in ends {
+            let right = under.holds(attempt).is_none_or(|holds| holds == (end != End::Succeeded));
             failures += usize::from(!right);
             println!("{:<4} {:<44} {:<15} {end}", if right { "ok" } else { "BAD" }, attempt.name, format!("{under:?}"));
         }
-        if !has_control {
-            println!("     {:<44} has no control on this system, so its refusal proves nothing", attempt.name);
-        }
     }
-    println!("\n{failures} of the attempts above did not end as they must");
+    println!("\n{} were skipped: {skipped:?}\n{failures} of the attempts above did not end as they must", skipped.len());
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether no attempt may be skipped: by root, outside of containers, each has succeeded without the lock. A container says so by
+/// a file of its engine's, or by the filter that it puts around us.
+fn all_must_succeed() -> bool {
+    // SAFETY: it has no conditions.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    let is_contained = ["/.dockerenv", "/run/.containerenv"].iter().any(|file| std::path::Path::new(file).exists());
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    is_root && !is_contained && status.lines().any(|line| line.split_whitespace().eq(["Seccomp:", "0"]))
 }
 
 /// In the process that is locked.
@@ -123,7 +130,7 @@ fn attempt(name: &str, under: &str, stage: &str) -> ExitCode {
     let stage = Stage::read(stage);
     if let Err(error) = (attempt.prepare)(&stage) {
         eprintln!("{name}: {error}");
-        return ExitCode::from(if attempt.not_everywhere { errno(&error) } else { NOT_PREPARED });
+        return ExitCode::from(if attempt.needs.is_some() { errno(&error) } else { NOT_PREPARED });
     }
     if let Err(error) = under.close() {
         eprintln!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));

@@ -8,6 +8,8 @@
 #[path = "../it/bench.rs"]
 #[expect(dead_code, reason = "the other tests use the rest")]
 mod bench;
+#[path = "../it/papers.rs"]
+mod papers;
 
 use std::{
     fs::{self, File},
@@ -23,7 +25,7 @@ use bench::{Bench, LocalFile, PROGRAM, job, moving, runtime};
 use bytes::Bytes;
 use media_domain::{Kind, work::Group};
 use media_transcoder::{
-    parent::{BoxError, FailureKind, OutputWriter, prepare_cgroups, run_child},
+    parent::{BoxError, FailureKind, OutputWriter, RangeReader, prepare_cgroups, run_child},
     protocol::ChildJob,
 };
 use tokio_util::sync::CancellationToken;
@@ -38,6 +40,8 @@ const PART_BYTES: usize = 5 << 20;
 const PARENT: &str = "--parent";
 /// Where files are left: by libraries in the first three, by us anywhere.
 const PLACES: &[&str] = &["/tmp", "/var/tmp", "/dev/shm", "/run"];
+/// Where else libraries keep things, below a home: a child has none, and its parent's is empty here too.
+const IN_HOME: &[&str] = &[".cache", ".config", ".local/share"];
 
 type Test = (&'static str, fn(&Stage));
 
@@ -49,9 +53,10 @@ fn main() -> ExitCode {
         be_the_parent(Path::new(program), &serde_json::from_str(written).unwrap());
         return ExitCode::SUCCESS;
     }
-    let tests: [Test; 4] = [
+    let tests: [Test; 5] = [
         ("memory_does_not_grow_with_the_jobs", Stage::memory_does_not_grow_with_the_jobs),
         ("a_killed_child_leaves_no_file", Stage::a_killed_child_leaves_no_file),
+        ("a_child_killed_over_a_picture_or_a_paper_leaves_no_file", Stage::a_child_killed_over_a_picture_or_a_paper_leaves_no_file),
         ("a_killed_parent_leaves_no_file_and_no_child", Stage::a_killed_parent_leaves_no_file_and_no_child),
         ("a_child_over_its_memory_is_killed_and_nobody_else", Stage::a_child_over_its_memory_is_killed_and_nobody_else),
     ];
@@ -90,6 +95,10 @@ struct Stage {
     _program: File,
     still: (LocalFile, ChildJob),
     film: (PathBuf, ChildJob),
+    /// Other work of a few milliseconds, and what becomes of it.
+    others: Vec<(LocalFile, ChildJob, Option<FailureKind>)>,
+    /// Pictures and papers that take long enough to be interrupted.
+    long: Vec<(PathBuf, ChildJob)>,
 }
 
 impl Stage {
@@ -102,6 +111,8 @@ impl Stage {
         let video = bench.make("film.mp4", &format!("{} -c:v libx264 -preset ultrafast -b:v 8M -c:a aac", moving("640x360", 10)));
         let info = bench.probe(&video, "video/mp4", Kind::Video).unwrap();
         let film = job(&video, "video/mp4", Kind::Video, Group::Ladder, &["h264-360p", "aac-128k"], Some(info));
+        let others = others(&bench);
+        let long = long(&bench);
         let (picture, video) = (LocalFile::open(&picture), File::open(&video).unwrap());
         empty_places();
         let by_descriptor = |file: &File| PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
@@ -110,33 +121,61 @@ impl Stage {
             _program: program,
             still: (picture, still),
             film: (by_descriptor(&video), film),
+            others,
+            long: long.iter().map(|(file, job)| (by_descriptor(file), job.clone())).collect(),
             _bench: bench,
         };
-        std::mem::forget(video);
+        // Open to the end: they are named by their descriptors.
+        std::mem::forget((video, long));
         stage
     }
 
     fn memory_does_not_grow_with_the_jobs(&self) {
         let runtime = runtime();
         let never = CancellationToken::new();
-        let run = || {
+        // Of ten, four make pictures, five something else or nothing, and one is stopped when it has begun to read.
+        let run = |number: usize| {
             let (file, job) = &self.still;
-            runtime.block_on(run_child(&self.program, job, file, &mut [Parts::default()], |_| {}, &never)).unwrap()
+            let stop = CancellationToken::new();
+            let (file, job, ends) = match number % 10 {
+                9 => {
+                    let stopping = Stopping { file, stop: &stop };
+                    let ended = runtime.block_on(run_child(&self.program, job, &stopping, &mut [Parts::default()], |_| {}, &stop));
+                    return assert_eq!(ended.unwrap_err().kind, FailureKind::Cancelled);
+                }
+                number if number < 4 => (file, job, None),
+                number => self.others.get(number - 4).map(|(file, job, ends)| (file, job, *ends)).unwrap(),
+            };
+            let mut outputs: Vec<Parts> = job.outputs.iter().map(|_| Parts::default()).collect();
+            let ended = runtime.block_on(run_child(&self.program, job, file, &mut outputs, |_| {}, &never));
+            assert_eq!(ended.as_ref().err().map(|failure| failure.kind), ends, "{} of {:?}: {ended:?}", job.mime, job.group);
         };
         // A ladder first: what its buffers took is part of what the parent may have.
         let (film, job) = &self.film;
         let mut outputs: Vec<Parts> = job.outputs.iter().map(|_| Parts::default()).collect();
         runtime.block_on(run_child(&self.program, job, &LocalFile::open(film), &mut outputs, |_| {}, &never)).unwrap();
         drop(outputs);
-        (0..WARM).for_each(|_| drop(run()));
+        (0..WARM).for_each(run);
         let warm = held();
-        (WARM..JOBS).for_each(|_| drop(run()));
+        (WARM..JOBS).for_each(run);
         let (end, peak) = (held(), status("VmHWM"));
         println!("memory of the parent: {} kB after {WARM} jobs, {} kB after {JOBS}, at most {} kB", warm / 1024, end / 1024, peak / 1024);
         assert!(end < warm + MIB, "it grew from {warm} to {end} bytes over {} jobs", JOBS - WARM);
         let most = 64 * MIB + 2 * (PART_BYTES * job.outputs.len()) as u64;
         assert!(peak < most, "{peak} bytes, and {most} are allowed");
         println!("descriptors: {}", fs::read_dir("/proc/self/fd").unwrap().count());
+    }
+
+    fn a_child_killed_over_a_picture_or_a_paper_leaves_no_file(&self) {
+        for (path, job) in &self.long {
+            let source = Killing { file: LocalFile::open(path), killed: AtomicU64::new(0) };
+            let mut outputs: Vec<Parts> = job.outputs.iter().map(|_| Parts::default()).collect();
+            let never = CancellationToken::new();
+            let result = runtime().block_on(run_child(&self.program, job, &source, &mut outputs, |_| {}, &never));
+            assert_eq!(result.unwrap_err().kind, FailureKind::Killed, "{}", job.mime);
+            assert!(source.killed.into_inner() > 0);
+            assert_nothing_left();
+        }
     }
 
     fn a_killed_child_leaves_no_file(&self) {
@@ -196,6 +235,97 @@ impl Stage {
     }
 }
 
+/// Each profile that a kind of file has, of a short file; one that is no picture at all.
+fn others(bench: &Bench) -> Vec<(LocalFile, ChildJob, Option<FailureKind>)> {
+    let webp = bench.make("still.webp", "-f lavfi -i testsrc2=size=320x240 -frames:v 1");
+    let drawing = bench.path("drawing.svg");
+    fs::write(&drawing, "<svg xmlns='http://www.w3.org/2000/svg' width='90' height='90'><text y='50'>Words</text></svg>").unwrap();
+    let paper = bench.path("paper.pdf");
+    fs::write(&paper, papers::document(1, 600, 800)).unwrap();
+    let sound = bench.make("sound.wav", "-f lavfi -i sine=duration=1");
+    let broken = bench.path("broken.png");
+    fs::write(&broken, &fs::read(bench.make("whole.png", "-f lavfi -i testsrc2=size=320x240 -frames:v 1")).unwrap()[..2000]).unwrap();
+    [
+        (webp, "image/webp", Kind::Image, Group::Stills, "webp-320", None),
+        (drawing, "image/svg+xml", Kind::Image, Group::Stills, "webp-320", None),
+        (paper, "application/pdf", Kind::Document, Group::Pages, "webp-640", None),
+        (sound, "audio/x-wav", Kind::Audio, Group::Audio, "aac-64k", None),
+        (broken, "image/png", Kind::Image, Group::Stills, "webp-320", Some(FailureKind::Corrupt)),
+    ]
+    .into_iter()
+    .map(|(path, mime, kind, group, profile, ends)| {
+        let info = bench.probe(&path, mime, kind).unwrap();
+        (LocalFile::open(&path), job(&path, mime, kind, group, &[profile], Some(info)), ends)
+    })
+    .collect()
+}
+
+/// Something of each library that has a cache, a lock or a temporary file where it is used by others.
+fn long(bench: &Bench) -> Vec<(File, ChildJob)> {
+    let photo = bench.make("photo.jpg", "-f lavfi -i testsrc2=size=6000x4000 -frames:v 1");
+    let drawing = bench.path("large.svg");
+    let words: String = (0..20_000).map(|place| format!("<text x='{}' y='{}'>Words</text>", place % 997, place % 991)).collect();
+    fs::write(&drawing, format!("<svg xmlns='http://www.w3.org/2000/svg' width='1000' height='1000'>{words}</svg>")).unwrap();
+    let paper = bench.path("large.pdf");
+    fs::write(&paper, papers::document(1, 14_400, 14_400)).unwrap();
+    [
+        (photo, "image/jpeg", Kind::Image, Group::Stills, "avif-2048"),
+        (drawing, "image/svg+xml", Kind::Image, Group::Stills, "avif-2048"),
+        (paper, "application/pdf", Kind::Document, Group::Pages, "webp-1280"),
+    ]
+    .into_iter()
+    .map(|(path, mime, kind, group, profile)| {
+        let info = bench.probe(&path, mime, kind).unwrap();
+        (File::open(&path).unwrap(), job(&path, mime, kind, group, &[profile], Some(info)))
+    })
+    .collect()
+}
+
+/// Stops its job when it is read from.
+struct Stopping<'a> {
+    file: &'a LocalFile,
+    stop: &'a CancellationToken,
+}
+
+impl RangeReader for Stopping<'_> {
+    async fn read(&self, offset: u64, length: u64) -> Result<Bytes, BoxError> {
+        self.stop.cancel();
+        self.file.read(offset, length).await
+    }
+}
+
+/// Kills whoever has read from it, a moment later: no library of stills says how far it is.
+struct Killing {
+    file: LocalFile,
+    killed: AtomicU64,
+}
+
+impl RangeReader for Killing {
+    async fn read(&self, offset: u64, length: u64) -> Result<Bytes, BoxError> {
+        let child = children(std::process::id())[0];
+        assert_holds_no_file(child);
+        self.killed.fetch_add(1, Ordering::Relaxed);
+        // Once it has been handed the file, all of it is in its libraries' hands.
+        std::thread::spawn(move || {
+            let begun = Instant::now();
+            let spent = || fs::read_to_string(format!("/proc/{child}/schedstat")).map_or(0, |text| nanoseconds(&text));
+            let before = spent();
+            while spent() < before + WORK_NS && begun.elapsed() < Duration::from_secs(2) {
+                std::thread::yield_now();
+            }
+            signal(child);
+        });
+        self.file.read(offset, length).await
+    }
+}
+
+/// Of the processor, in the child's first thread, after it has the file.
+const WORK_NS: u64 = 3_000_000;
+
+fn nanoseconds(schedstat: &str) -> u64 {
+    schedstat.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0)
+}
+
 /// Where a memory cgroup can be made; elsewhere it says why not.
 fn own_cgroup() -> Option<PathBuf> {
     match prepare_cgroups() {
@@ -231,6 +361,14 @@ fn empty_places() {
     for place in PLACES.iter().filter(|place| Path::new(place).is_dir()) {
         mount(Some(c"tmpfs"), place, 0);
     }
+    for place in in_home() {
+        mount(Some(c"tmpfs"), place.to_str().unwrap(), 0);
+    }
+}
+
+fn in_home() -> Vec<PathBuf> {
+    let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+    IN_HOME.iter().map(|place| home.join(place)).filter(|place| place.is_dir()).collect()
 }
 
 fn mount(kind: Option<&std::ffi::CStr>, place: &str, flags: libc::c_ulong) {
@@ -242,7 +380,8 @@ fn mount(kind: Option<&std::ffi::CStr>, place: &str, flags: libc::c_ulong) {
 }
 
 fn assert_nothing_left() {
-    for place in PLACES.iter().filter(|place| Path::new(place).is_dir()) {
+    let places = PLACES.iter().map(PathBuf::from).filter(|place| place.is_dir());
+    for place in places.chain(in_home()) {
         let left: Vec<PathBuf> = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert!(left.is_empty(), "left behind: {left:?}");
     }

@@ -92,8 +92,8 @@ impl TrackListener for Looking {
             _ => {}
         });
         let (ending, activity, seen) = (self.ending.clone(), self.context.activity.clone(), std::sync::atomic::AtomicU64::new(0));
-        tally::each_buffer(&sink, move |_, _| {
-            activity.moved();
+        tally::each_buffer(&sink, move |pad, buffer| {
+            activity.passed(pad, buffer);
             if seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= SAMPLES_MAX {
                 ending.done();
             }

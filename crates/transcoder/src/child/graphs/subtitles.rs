@@ -129,7 +129,7 @@ impl TrackListener for Reading {
     fn track(&self, pad: &gst::Pad, caps: &gst::Caps) -> Result<(), Failed> {
         // Words may be minutes apart: pictures and sound that pass by are a sign of life.
         let activity = self.context.activity.clone();
-        tally::each_buffer(pad, move |_, _| activity.moved());
+        tally::each_buffer(pad, move |pad, buffer| activity.passed(pad, buffer));
         let Some(form) = texts::form(caps) else { return Ok(()) };
         let track = self.seen.fetch_add(1, Ordering::Relaxed);
         let Some(index) = self.context.job.outputs.iter().position(|output| output.track == track) else { return Ok(()) };

@@ -6,10 +6,10 @@ use std::path::Path;
 use media_domain::{Kind, work::Group};
 use media_transcoder::parent::{ChildFailure, FailureKind};
 
-use super::attack;
+use super::{Cost, attack};
 use crate::{
     bench::{Bench, job},
-    pages,
+    papers,
 };
 
 /// Of each of the containers, unless the variable `MEDIA_FUZZ` says more.
@@ -129,8 +129,8 @@ fn fuzz_file(bench: &Bench, whole: &Path, mime: &str, kind: Kind, group: Group, 
         std::fs::write(&file, mutated(&bytes, number)).unwrap();
         // The probe, and for every tenth the real thing, as if the probe had passed.
         let ended = match number % 10 {
-            0 => attack(bench, &file, job(&file, mime, kind, group, profiles, Some(info.clone()))),
-            _ => attack(bench, &file, job(&file, mime, kind, Group::Probe, &[], None)),
+            0 => attack(bench, &file, job(&file, mime, kind, group, profiles, Some(info.clone())), Cost::CHANCE),
+            _ => attack(bench, &file, job(&file, mime, kind, Group::Probe, &[], None), Cost::CHANCE),
         };
         match ended {
             Ok(_) => made += 1,
@@ -175,6 +175,6 @@ fn drawings_with_broken_text_end_typed() {
 fn documents_with_broken_objects_end_typed() {
     let bench = Bench::new();
     let file = bench.path("letter.pdf");
-    std::fs::write(&file, pages::document(2, 612, 792)).unwrap();
+    std::fs::write(&file, papers::document(2, 612, 792)).unwrap();
     fuzz_file(&bench, &file, "application/pdf", Kind::Document, Group::Pages, &["webp-640"]);
 }

@@ -9,7 +9,7 @@ use std::{
 use media_domain::{Kind, work::Group};
 use media_transcoder::parent::FailureKind;
 
-use super::{attack, attack_probe};
+use super::{Cost, attack, attack_probe};
 use crate::bench::{Bench, corner, decoded, job, moving};
 
 /// What a file may point to: a port that hears who comes, and a picture that would be seen.
@@ -32,8 +32,17 @@ impl Elsewhere {
         [format!("file://{picture}"), picture.to_string(), format!("http://{port}/secret.png"), "file:///etc/passwd".to_owned()]
     }
 
+    /// Whether anybody has come since it was asked last.
+    fn was_visited(&self) -> bool {
+        match self.port.accept() {
+            Ok(_) => true,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     fn was_left_alone(&self) {
-        assert_eq!(self.port.accept().err().map(|error| error.kind()), Some(ErrorKind::WouldBlock), "somebody came");
+        assert!(!self.was_visited(), "somebody came");
     }
 }
 
@@ -66,6 +75,30 @@ fn playlists_and_scripts_are_refused_whatever_they_call_themselves() {
         }
     }
     elsewhere.was_left_alone();
+}
+
+#[test]
+fn who_follows_a_script_without_a_lock_is_heard() {
+    let bench = Bench::new();
+    let elsewhere = Elsewhere::new(&bench);
+    let [_, path, address, _] = elsewhere.names();
+    // Nobody answers at the port: to have come is all that is asked.
+    let follow = |name: &str| {
+        let file = write(&bench, "list", format!("ffconcat version 1.0\nfile '{name}'\nduration 10\n").as_bytes());
+        let arguments = ["10", "ffprobe", "-v", "quiet", "-safe", "0", "-protocol_whitelist", "file,http,tcp", "-f", "concat"];
+        let mut follower = std::process::Command::new("timeout").args(arguments).arg(file).spawn().unwrap();
+        loop {
+            let was_visited = elsewhere.was_visited();
+            if was_visited || follower.try_wait().unwrap().is_some() {
+                follower.kill().unwrap();
+                follower.wait().unwrap();
+                return was_visited;
+            }
+            std::thread::yield_now();
+        }
+    };
+    assert!(!follow(&path), "who reads the file beside it goes nowhere");
+    assert!(follow(&address), "nobody came, and somebody was sent");
 }
 
 fn mp4_box(name: &[u8; 4], inside: &[u8]) -> Vec<u8> {
@@ -123,7 +156,8 @@ fn a_drawing_that_shows_other_files_is_refused_or_drawn_without_them() {
         match attack_probe(&bench, &file, "image/svg+xml", Kind::Image) {
             Err(failure) => assert!([FailureKind::Unsupported, FailureKind::Corrupt].contains(&failure.kind), "{failure}"),
             Ok(info) => {
-                let made = attack(&bench, &file, job(&file, "image/svg+xml", Kind::Image, Group::Stills, &["webp-320"], Some(info)));
+                let made =
+                    attack(&bench, &file, job(&file, "image/svg+xml", Kind::Image, Group::Stills, &["webp-320"], Some(info)), Cost::SMALL);
                 if let Ok(ran) = made {
                     let [red, _, blue] = corner(&ran.files[0], false, false);
                     assert!(red < 100 && blue > 150, "{inside} was drawn");
@@ -146,7 +180,8 @@ fn attachments_of_a_film_have_no_effect() {
     );
     let film = bench.make("film.mkv", &format!("{} -c:v libx264 -preset ultrafast -c:a aac {attached}", moving("160x120", 1)));
     let info = attack_probe(&bench, &film, "video/x-matroska", Kind::Video).unwrap();
-    let ran = attack(&bench, &film, job(&film, "video/x-matroska", Kind::Video, Group::Ladder, &["h264-360p"], Some(info))).unwrap();
+    let ran =
+        attack(&bench, &film, job(&film, "video/x-matroska", Kind::Video, Group::Ladder, &["h264-360p"], Some(info)), Cost::SMALL).unwrap();
     assert_eq!(decoded(&ran.files[0]).0, 30);
     elsewhere.was_left_alone();
 }

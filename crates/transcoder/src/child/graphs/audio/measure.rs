@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use gstreamer as gst;
+use gstreamer::{self as gst, prelude::ElementExt};
 use gstreamer_app as gst_app;
 
 use super::{
@@ -58,9 +58,12 @@ pub fn measure(context: &Context, gain_db: Option<f64>) -> Result<Heard, Failed>
         gst_app::AppSinkCallbacks::builder()
             .new_sample(move |sink| {
                 let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-                activity.moved();
                 let mut listening = on_sample.lock().unwrap_or_else(PoisonError::into_inner);
+                let pad = sink.static_pad("sink");
                 for buffer in sample.buffer().into_iter().chain(sample.buffer_list().iter().flat_map(|list| list.iter())) {
+                    if let Some(pad) = &pad {
+                        activity.passed(pad, buffer);
+                    }
                     let bytes = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
                     let samples = loudness::samples(&bytes);
                     if let Err(failed) = listening.meter.add(&samples) {
