@@ -62,6 +62,8 @@ pub async fn serve(cx: Context<ApiConfig>) -> anyhow::Result<()> {
     let public_url = config.playback.public_url.clone().context("playback.public_url was not checked")?;
     let database = Database::connect(&config.database, NAME)?;
     let blobs = Blobs::connect(&config.s3)?;
+    // Known from the start: an instance whose ports are closed is not ready, whatever its dependencies are.
+    let ports = cx.health.component("ports");
     let (reporter, health) = tonic_health::server::health_reporter();
     look_after_dependencies(&cx, database.clone(), blobs.clone(), reporter);
 
@@ -109,6 +111,7 @@ pub async fn serve(cx: Context<ApiConfig>) -> anyhow::Result<()> {
     let http_port =
         TcpListener::bind(config.http.listen).await.with_context(|| format!("http.listen {} cannot be opened", config.http.listen))?;
     tracing::info!(grpc.listen = %grpc_port.local_addr()?, http.listen = %http_port.local_addr()?, "the ports are open");
+    ports.ready();
 
     let calls = async {
         Server::builder()
