@@ -1,5 +1,7 @@
 //! A video's rungs and sound.
 
+use std::path::Path;
+
 use media_domain::{Kind, work::Group};
 
 use crate::bench::{Bench, decoded, ffprobe, keyframes_ms, moving, samples, value};
@@ -80,6 +82,17 @@ fn the_fragment_index_names_the_bytes_of_each_fragment() {
     assert_eq!(starts.len(), 7, "{starts:?}");
 }
 
+/// When each frame is shown, in its order.
+fn times_ms(path: &Path) -> Vec<i64> {
+    let mut times: Vec<i64> = ffprobe(path, "frame=pts_time")
+        .iter()
+        .filter(|(key, _)| key == "pts_time")
+        .map(|(_, value)| (value.parse::<f64>().unwrap() * 1000.0).round() as i64)
+        .collect();
+    times.sort_unstable();
+    times
+}
+
 #[test]
 fn a_variable_frame_rate_keeps_its_times_and_its_rungs_stay_aligned() {
     let bench = Bench::new();
@@ -88,7 +101,11 @@ fn a_variable_frame_rate_keeps_its_times_and_its_rungs_stay_aligned() {
     let file =
         bench.make("vfr.mkv", &format!("-f lavfi -i testsrc2=size=1280x720:rate=30:duration=4 {filter} -c:v libx264 -preset ultrafast"));
     let ran = bench.run(&file, "video/x-matroska", Kind::Video, Group::Ladder, &["h264-720p", "h264-360p"]).unwrap();
+    let source = times_ms(&file);
     for path in &ran.files {
+        let times = times_ms(path);
+        let is_kept = |(was, is): (&i64, &i64)| ((was - source[0]) - (is - times[0])).abs() <= 2;
+        assert!(times.len() == source.len() && source.iter().zip(&times).all(is_kept), "{source:?} became {times:?}");
         assert_eq!(keyframes_ms(path), [0, 2000, 4000, 6000, 8000, 10_000, 12_000]);
         let (frames, duration_ms) = decoded(path);
         assert_eq!(frames, 120);

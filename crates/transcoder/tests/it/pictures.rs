@@ -26,6 +26,16 @@ fn a_poster_is_the_first_frame_that_shows_something() {
 }
 
 #[test]
+fn a_poster_is_no_flat_frame_of_any_colour() {
+    let bench = Bench::new();
+    let source = "-f lavfi -i color=0x4080c0:size=640x360:rate=30:duration=1.5 -f lavfi -i testsrc2=size=640x360:rate=30:duration=2 \
+                  -filter_complex [0][1]concat=2 -c:v libx264 -preset ultrafast";
+    let file = bench.make("flat.mp4", source);
+    let ran = bench.run(&file, "video/mp4", Kind::Video, Group::Poster, &["poster"]).unwrap();
+    assert!(!is_near(corner(&ran.files[0], false, true), [0x40, 0x80, 0xc0]), "the flat frame was taken");
+}
+
+#[test]
 fn a_video_that_is_black_throughout_still_gets_a_poster() {
     let bench = Bench::new();
     let file = bench.make("black.mp4", "-f lavfi -i color=black:size=320x240:rate=30:duration=2 -c:v libx264 -preset ultrafast");

@@ -195,6 +195,8 @@ fn a_video_container_with_sound_alone_is_refused_as_a_video() {
     let info = bench.probe(&file, "video/mp4", Kind::Video).unwrap();
     let refused = plan::plan(Kind::Video, &info, &Profiles::built_in().unwrap(), None).unwrap_err();
     assert_eq!(refused.detail, "the file has no video track");
+    let heard = bench.run(&file, "video/mp4", Kind::Audio, Group::Audio, &["aac-128k"]).unwrap();
+    assert!(heard.done.outputs[0].duration_ms.unwrap().abs_diff(1000) < 100, "sent as sound it is one");
 }
 
 #[test]

@@ -39,6 +39,29 @@ fn one_picture_becomes_every_size_and_format_and_a_look() {
 }
 
 #[test]
+fn what_is_drawn_before_a_picture_has_come_looks_like_it() {
+    let bench = Bench::new();
+    let file = bench.path("fields.png");
+    vips(&["copy", four_fields(&bench, "fields", 400, 400, CORNERS).to_str().unwrap(), file.to_str().unwrap()]);
+    let ran = bench.run(&file, "image/png", Kind::Image, Group::Stills, &["webp-320"]).unwrap();
+    let drawn = blurhash::decode(&ran.done.info.look.unwrap().blurhash, 16, 16, 1.0).unwrap();
+    let pixel = |x: usize, y: usize| [0, 1, 2].map(|band| drawn[(y * 16 + x) * 4 + band]);
+    for (field, (x, y)) in CORNERS.into_iter().zip([(3, 3), (12, 3), (3, 12), (12, 12)]) {
+        let found = pixel(x, y);
+        let nearest = CORNERS.into_iter().min_by_key(|other| (0..3).map(|band| other[band].abs_diff(found[band]) as u32).sum::<u32>());
+        assert_eq!(nearest, Some(field), "{found:?} is drawn");
+    }
+
+    // Three quarters of it are of one colour.
+    let [rare, often, ..] = CORNERS;
+    let file = bench.path("often.png");
+    vips(&["copy", four_fields(&bench, "often", 400, 400, [often, often, rare, often]).to_str().unwrap(), file.to_str().unwrap()]);
+    let ran = bench.run(&file, "image/png", Kind::Image, Group::Stills, &["webp-320"]).unwrap();
+    let color = u32::from_str_radix(ran.done.info.look.unwrap().color.trim_start_matches('#'), 16).unwrap().to_be_bytes();
+    assert!((0..3).all(|band| color[1 + band].abs_diff(often[band]) <= 3), "{color:02x?}");
+}
+
+#[test]
 fn every_type_that_we_take_is_read() {
     let bench = Bench::new();
     let source = four_fields(&bench, "source", 400, 300, CORNERS);
