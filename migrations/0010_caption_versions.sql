@@ -142,4 +142,5 @@ GRANT INSERT, DELETE, UPDATE (approved, rejected, reviewed_by, reviewed_at, supe
 GRANT INSERT ON media.transcode_jobs TO media_api;
 GRANT UPDATE (key, superseded_by) ON media.caption_tracks TO media_captioner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON media.caption_copies TO media_captioner;
+GRANT SELECT ON media.caption_copies TO media_janitor;
 GRANT DELETE ON media.blobs TO media_captioner;

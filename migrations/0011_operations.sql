@@ -15,16 +15,16 @@ COMMENT ON COLUMN media.assets.purged_at IS 'When an administrator had its bytes
 CREATE TABLE media.quarantine_decisions (
   id media.ulid PRIMARY KEY,
   tenant_id uuid NOT NULL,
-  asset_id media.ulid NOT NULL,
+  about media.ulid NOT NULL,
   decision text NOT NULL CHECK (decision IN ('release','purge','rescan')),
   decided_by text NOT NULL,
   why text NOT NULL,
   sha256 char(64),
   signature text,
-  decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  FOREIGN KEY (tenant_id, asset_id) REFERENCES media.assets (tenant_id, id) ON DELETE CASCADE
+  decided_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX quarantine_decisions_by_asset ON media.quarantine_decisions (asset_id);
+COMMENT ON COLUMN media.quarantine_decisions.about IS 'The asset, which may be erased since: what was decided about its bytes outlives it.';
+CREATE INDEX quarantine_decisions_by_asset ON media.quarantine_decisions (about);
 CREATE INDEX quarantine_decisions_by_content ON media.quarantine_decisions (tenant_id, sha256, decided_at DESC);
 COMMENT ON COLUMN media.quarantine_decisions.decided_by IS 'The subject of the caller''s token.';
 COMMENT ON COLUMN media.quarantine_decisions.signature IS 'What had been found when it was decided; NULL where nothing had.';

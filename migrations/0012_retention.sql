@@ -114,7 +114,12 @@ $$;
 CREATE TRIGGER uploads_count AFTER INSERT OR UPDATE OF state, size_bytes OR DELETE ON media.uploads
   FOR EACH ROW EXECUTE FUNCTION media.count_reserved();
 
--- An original is known by its key (blobs::keys), also the one in quarantine.
+-- An original is known by its key (blobs::keys): also one in quarantine, and one that a scan moved out of it.
+CREATE FUNCTION media.is_original(key text) RETURNS boolean
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  SET search_path = pg_catalog, pg_temp
+  AS $$ SELECT key ~ '^tenants/[^/]+/media/[^/]+/original([.][^/]+)?$' $$;
+
 CREATE FUNCTION media.count_used() RETURNS trigger
   LANGUAGE plpgsql
   SET search_path = pg_catalog, media, pg_temp
@@ -125,11 +130,11 @@ DECLARE
 BEGIN
   IF TG_OP <> 'INSERT' THEN
     tenant := OLD.tenant_id;
-    more := more - CASE WHEN OLD.doomed_at IS NULL AND OLD.key LIKE 'tenants/%/original' THEN coalesce(OLD.size_bytes, 0) ELSE 0 END;
+    more := more - CASE WHEN OLD.doomed_at IS NULL AND media.is_original(OLD.key) THEN coalesce(OLD.size_bytes, 0) ELSE 0 END;
   END IF;
   IF TG_OP <> 'DELETE' THEN
     tenant := NEW.tenant_id;
-    more := more + CASE WHEN NEW.doomed_at IS NULL AND NEW.key LIKE 'tenants/%/original' THEN coalesce(NEW.size_bytes, 0) ELSE 0 END;
+    more := more + CASE WHEN NEW.doomed_at IS NULL AND media.is_original(NEW.key) THEN coalesce(NEW.size_bytes, 0) ELSE 0 END;
   END IF;
   IF more <> 0 THEN
     UPDATE media.tenant_usage SET used_bytes = used_bytes + more WHERE tenant_id = tenant;
@@ -181,7 +186,7 @@ BEGIN
   INSERT INTO media.tenant_usage (tenant_id, used_bytes, reserved_bytes)
     SELECT tenant_id, sum(used)::bigint, sum(reserved)::bigint FROM (
       SELECT tenant_id, coalesce(size_bytes, 0) AS used, 0 AS reserved FROM media.blobs
-        WHERE doomed_at IS NULL AND key LIKE 'tenants/%/original'
+        WHERE doomed_at IS NULL AND media.is_original(key)
       UNION ALL
       SELECT tenant_id, 0, size_bytes FROM media.uploads WHERE state = 'open') counted
     GROUP BY tenant_id;

@@ -86,7 +86,11 @@ impl Scanner {
 
         let pass = self.pass(&asset, progress).await?;
         let (verdict, signature) = match (pass.answer, pass.sent_whole) {
-            (Answer::Found { signature }, _) => (self.judge(lease, &pass.sha256, &signature).await?, Some(signature)),
+            (Answer::Found { signature }, sent_whole) => {
+                let verdict = self.judge(lease, &pass.sha256, &signature).await?;
+                // What lies behind a finding that was released was seen by nobody.
+                (if verdict == Verdict::Released && !sent_whole { Verdict::Partial } else { verdict }, Some(signature))
+            }
             (Answer::NothingFound, true) => (Verdict::Clean, None),
             (Answer::NothingFound, false) | (Answer::LimitHit, _) => (Verdict::Partial, None),
         };

@@ -26,7 +26,8 @@ impl TenantTx {
             SELECT bucket AS "bucket!", key AS "key!" FROM media.assets WHERE id = $1
             UNION SELECT bucket, key FROM media.variants WHERE asset_id = $1
             UNION SELECT bucket, key FROM media.caption_tracks WHERE asset_id = $1
-            UNION SELECT bucket, version_key FROM media.caption_tracks WHERE asset_id = $1 AND version_key IS NOT NULL"#,
+            UNION SELECT bucket, version_key FROM media.caption_tracks WHERE asset_id = $1 AND version_key IS NOT NULL
+            UNION SELECT bucket, key FROM media.caption_copies WHERE asset_id = $1"#,
             id.as_uuid(),
         )
         .fetch_all(self.connection())

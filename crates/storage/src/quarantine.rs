@@ -62,8 +62,8 @@ impl Quarantine<'_> {
     pub async fn decisions(&mut self, assets: &[AssetId]) -> Result<Vec<Decided>, StorageError> {
         let rows = sqlx::query!(
             "-- quarantine.decisions
-            SELECT id, asset_id, decision, decided_by, why, sha256, signature, decided_at
-            FROM media.quarantine_decisions WHERE asset_id = ANY($1) ORDER BY decided_at, id",
+            SELECT id, about, decision, decided_by, why, sha256, signature, decided_at
+            FROM media.quarantine_decisions WHERE about = ANY($1) ORDER BY decided_at, id",
             &uuids(assets),
         )
         .fetch_all(self.0.connection())
@@ -72,7 +72,7 @@ impl Quarantine<'_> {
             .map(|row| {
                 Ok(Decided {
                     id: row.id.into(),
-                    asset: row.asset_id.into(),
+                    asset: row.about.into(),
                     decision: word(TABLE, "decision", row.id, &row.decision)?,
                     by: Decider { who: row.decided_by, why: row.why },
                     sha256: row.sha256,
@@ -160,7 +160,7 @@ impl Quarantine<'_> {
     async fn insert(&mut self, asset: &Asset, decision: Decision, by: &Decider) -> Result<Option<String>, StorageError> {
         Ok(sqlx::query_scalar!(
             "-- quarantine.insert
-            INSERT INTO media.quarantine_decisions (id, tenant_id, asset_id, decision, decided_by, why, sha256, signature)
+            INSERT INTO media.quarantine_decisions (id, tenant_id, about, decision, decided_by, why, sha256, signature)
             SELECT $1, tenant_id, id, $3, $4, $5, sha256, scan_signature FROM media.assets WHERE id = $2
             RETURNING signature",
             QuarantineDecisionId::generate().as_uuid(),

@@ -19,8 +19,9 @@ async fn until_there(world: &World, key: &str, text: Option<&str>) {
     eventually(&format!("{key} is {text:?}"), LIMIT, async || {
         let live: i64 =
             sqlx::query_scalar("SELECT count(*) FROM media.work WHERE state IN ('waiting', 'running')").fetch_one(&sql).await.unwrap();
-        let there = bucket.objects().await.contains_key(key);
-        let found = if there { Some(String::from_utf8(bucket.bytes(key).await).unwrap()) } else { None };
+        // While work goes on, what is listed may be gone before it is read.
+        let is_there = live == 0 && bucket.objects().await.contains_key(key);
+        let found = if is_there { Some(String::from_utf8(bucket.bytes(key).await).unwrap()) } else { None };
         if live == 0 && found.as_deref() == text { Ok(()) } else { Err((live, found)) }
     })
     .await;

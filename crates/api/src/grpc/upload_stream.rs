@@ -1,8 +1,11 @@
 //! Upload: the bytes come through us, two parts of them in memory at a time. Whoever sends faster than the store takes waits.
 
+use std::time::Duration;
+
 use media_blobs::PartWriter;
 use media_proto::v1::{self, upload_request::Content};
 use media_storage::{assets::Asset, uploads::UploadState};
+use tokio::time::timeout;
 use tonic::Streaming;
 use tracing::{Instrument as _, Span};
 
@@ -15,6 +18,9 @@ use crate::{
     auth::Caller,
     error::{ApiError, Violations, chain},
 };
+
+/// How long a caller may send nothing: it holds memory meanwhile, and a place that others may want.
+const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// Takes a file from a stream to the begin of its scan. Goes on to a clean end also where the caller is gone.
 ///
@@ -33,20 +39,26 @@ async fn from_announcement(uploads: &Uploads, caller: &Caller, mut stream: Strea
     let Some(Content::Announcement(announcement)) = next(&mut stream).await? else {
         return Err(Violations::of("announcement", "must come first"));
     };
+    // Who has announced nothing keeps nobody else out.
+    let _permit = uploads.0.upload_streams.try_acquire().map_err(|_| ApiError::Busy("as many uploads stream through as may at once"))?;
     let may_go_on = !announcement.request_id.is_empty();
     let opened = uploads.open(caller, announcement).await?;
     if opened.upload.state != UploadState::Open {
         return Ok(opened.asset);
     }
     let id = opened.asset.id;
-    let sent = send(uploads, &opened, &mut stream).await;
-    if let Err(error) = sent {
-        if !may_go_on && let Err(second) = uploads.abort(caller, id).await {
-            tracing::warn!(error = chain(&second), asset.id = %id, "an upload whose stream ended stays until it is swept");
-        }
-        return Err(error);
+    let stored = async {
+        send(uploads, &opened, &mut stream).await?;
+        uploads.complete(caller, v1::CompleteUploadRequest { asset_id: id.to_string(), parts: Vec::new() }).await
+    };
+    let stored = stored.await;
+    if stored.is_err()
+        && !may_go_on
+        && let Err(second) = uploads.abort(caller, id).await
+    {
+        tracing::warn!(error = chain(&second), asset.id = %id, "an upload whose stream ended stays until it is swept");
     }
-    uploads.complete(caller, v1::CompleteUploadRequest { asset_id: id.to_string(), parts: Vec::new() }).await
+    stored
 }
 
 /// Sends what comes, as the parts that were planned.
@@ -71,7 +83,7 @@ async fn send(uploads: &Uploads, Opened { upload, .. }: &Opened, stream: &mut St
 
 /// The next message; `None` where the caller has sent all.
 async fn next(stream: &mut Streaming<v1::UploadRequest>) -> Result<Option<Content>, ApiError> {
-    match stream.message().await {
+    match timeout(IDLE_MAX, stream.message()).await.map_err(|_| ApiError::StreamBroken)? {
         Ok(None) => Ok(None),
         Ok(Some(v1::UploadRequest { content: Some(content) })) => Ok(Some(content)),
         Ok(Some(v1::UploadRequest { content: None })) => Err(Violations::of("content", "must be given")),

@@ -117,8 +117,8 @@ fn sound_that_was_cut_off_at_a_half_is_never_called_whole() {
         let file = bench.path("cut");
         std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
         match (heard(&bench, &file, mime), *mime) {
-            // Some that record without an end write no last page.
-            (Ok(Some(_)), "audio/ogg" | "audio/opus") | (Err(FailureKind::Corrupt), _) => {}
+            // Some that record write no last page, and what cuts songs may leave the number of frames as it was.
+            (Ok(Some(_)), "audio/ogg" | "audio/opus" | "audio/mpeg") | (Err(FailureKind::Corrupt), _) => {}
             (other, _) => unseen.push(format!("{name}: {other:?}")),
         }
     }

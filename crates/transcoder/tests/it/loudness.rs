@@ -157,3 +157,15 @@ fn a_call_recorded_on_a_phone_is_heard() {
     let ran = bench.run(&file, "audio/amr", Kind::Audio, Group::Audio, &["aac-128k"]).unwrap();
     assert!(ran.done.outputs[0].duration_ms.unwrap().abs_diff(3000) < 100, "{:?}", ran.done.outputs[0].duration_ms);
 }
+
+#[test]
+fn a_call_with_pauses_is_whole() {
+    let bench = Bench::new();
+    // a second of speech, then a pause: one frame that describes the noise, seven that have nothing (3GPP TS 26.101, types 8 and 15)
+    let (speech, noise, nothing) = ([&[0x3cu8][..], &[0; 31]].concat(), [&[0x44u8][..], &[0; 5]].concat(), vec![0x7cu8]);
+    let pause = [noise, nothing.repeat(7)].concat();
+    let file = bench.path("pauses.amr");
+    std::fs::write(&file, [b"#!AMR\n".as_slice(), &speech.repeat(50), &pause.repeat(12), &speech.repeat(50)].concat()).unwrap();
+    let ran = bench.run(&file, "audio/amr", Kind::Audio, Group::Audio, &["aac-128k"]).unwrap();
+    assert!(ran.done.outputs[0].duration_ms.unwrap() > 1900, "{:?}", ran.done.outputs[0].duration_ms);
+}
