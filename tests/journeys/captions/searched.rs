@@ -1,5 +1,7 @@
 //! Search over what was said. The rows are written by hand, so that what is said is known.
 
+use std::time::Duration;
+
 use media_devstack::Binary;
 use media_domain::{AssetId, TranscriptId};
 use media_proto::v1::{DeleteAssetRequest, GetTranscriptRequest, ListTranscriptsRequest, SearchTranscriptsRequest, TranscriptMatch};
@@ -125,6 +127,8 @@ async fn a_search_goes_on_by_pages_and_leaves_out_what_is_deleted() {
     let id = asset(&mut caller).await;
     for number in 0..5 {
         said(&sql, &id, &[&format!("word {number}")]).await;
+        // Ids of one millisecond have no order.
+        tokio::time::sleep(Duration::from_millis(3)).await;
     }
     let gone = asset(&mut caller).await;
     said(&sql, &gone, &["a word of what is deleted"]).await;
