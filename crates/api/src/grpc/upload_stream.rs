@@ -27,11 +27,7 @@ const IDLE_MAX: Duration = Duration::from_secs(60);
 /// # Errors
 /// As `CreateUpload` and `CompleteUpload`; [`ApiError::SizeMismatch`]; [`ApiError::StreamBroken`].
 pub async fn take(uploads: Uploads, caller: Caller, stream: Streaming<v1::UploadRequest>) -> Result<Asset, ApiError> {
-    let taking = async move {
-        let _permit =
-            uploads.0.upload_streams.try_acquire().map_err(|_| ApiError::Busy("as many uploads stream through as may at once"))?;
-        from_announcement(&uploads, &caller, stream).await
-    };
+    let taking = async move { from_announcement(&uploads, &caller, stream).await };
     tokio::spawn(taking.instrument(Span::current())).await.map_err(|panicked| ApiError::Defect(panicked.into()))?
 }
 
