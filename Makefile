@@ -26,9 +26,10 @@ up: build ## Start the servers for development and stay
 test: build ## All tests, on real servers
 	$(BIN)/media-devstack run -- cargo test --locked --workspace --no-fail-fast
 
-lint: setup ## Formatting, clippy, and that generated files are what they should be
+lint: setup ## Formatting, clippy, what earlier versions promised, and that generated files are what they should be
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	deploy/check-promises
 	deploy/check-generated
 
 bench: setup ## What the ladder costs beside ffmpeg, and stills beside vipsthumbnail

@@ -3,6 +3,7 @@
 //! Everything here is built from the catalogue: a table, a column or a function that a later migration adds is covered
 //! without being named.
 
+mod additive;
 mod asked_for;
 mod catalogue;
 mod functions;

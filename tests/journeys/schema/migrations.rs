@@ -51,7 +51,7 @@ async fn state(url: &Url) -> Vec<String> {
     state
 }
 
-async fn empty_database(place: &Isolated) -> Url {
+pub async fn empty_database(place: &Isolated) -> Url {
     let mut url = place.database_url(DatabaseRole::Owner);
     let name = format!("{}_empty", url.path().trim_start_matches('/'));
     run(&mut superuser(place).await, &format!("CREATE DATABASE {name} OWNER media_owner")).await;
