@@ -5,7 +5,6 @@ mod asset_update;
 mod assets;
 mod caption_text;
 mod captions;
-mod id_pages;
 mod new_upload;
 mod open_upload;
 mod operations;
@@ -41,6 +40,7 @@ use crate::{
     auth::{self, Caller, JwtKeys},
     error::{ApiError, Violations},
     keyring::Keyring,
+    page::{Page, Paged},
     rate_limit::RateLimit,
 };
 use watchers::Watchers;
@@ -73,6 +73,14 @@ impl Api {
         let mut tx = self.database.in_tenant(caller.tenant(), name).await?;
         tx.caused_by(trace_context::current_traceparent(), None);
         Ok(tx)
+    }
+
+    /// The page of a list that a call asks for.
+    ///
+    /// # Errors
+    /// As [`Page::of`].
+    fn page<'a>(&'a self, caller: &Caller, request: &'a impl Paged) -> Result<Page<'a>, ApiError> {
+        Page::of(&self.keys, caller.tenant(), request)
     }
 }
 
@@ -115,19 +123,6 @@ fn etag(text: &str) -> Result<Option<i64>, ApiError> {
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| ApiError::EtagMismatch) }
 }
 
-/// How many rows a page has, where the caller does not say.
-const DEFAULT_PAGE_SIZE: u32 = 50;
-/// The most rows of a page; who asks for more gets these (AIP-158).
-const MAX_PAGE_SIZE: u32 = 200;
-
-fn page_size(given: i32) -> Result<u32, ApiError> {
-    match u32::try_from(given) {
-        Ok(0) => Ok(DEFAULT_PAGE_SIZE),
-        Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
-        Err(_) => Err(Violations::of("page_size", "is negative")),
-    }
-}
-
 /// An asset that is there for callers: not deleted, and of the transaction's tenant. All else never was.
 fn there(asset: Option<Asset>) -> Result<Asset, ApiError> {
     asset.filter(|asset| asset.deleted_at.is_none()).ok_or(ApiError::AssetNotFound)
@@ -136,12 +131,6 @@ fn there(asset: Option<Asset>) -> Result<Asset, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_page_has_50_rows_unless_said_and_never_more_than_200() {
-        assert_eq!([0, 1, 200, 1_000].map(|given| page_size(given).unwrap()), [50, 1, 200, 200]);
-        assert!(page_size(-1).is_err());
-    }
 
     #[test]
     fn an_etag_that_is_none_of_ours_matches_nothing() {

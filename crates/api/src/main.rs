@@ -12,7 +12,7 @@ mod error;
 mod grpc;
 mod keyring;
 mod once;
-mod page_token;
+mod page;
 mod rate_limit;
 mod serve;
 mod status;

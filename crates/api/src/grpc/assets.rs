@@ -11,19 +11,21 @@ use media_storage::{
 use tonic::{Request, Response};
 
 use super::{
-    Api, MAX_PAGE_SIZE, again, asset_id,
+    Api, again, asset_id,
     asset_update::AssetUpdate,
     etag,
     new_upload::is_sha256,
-    page_size, there,
+    there,
     watch::{self, WatchStream},
 };
 use crate::{
     auth::Caller,
     convert,
     error::{ApiError, Violations},
-    page_token,
 };
+
+/// How many assets one call may ask for.
+const MAX_BATCH: usize = 200;
 
 pub struct Assets(pub Arc<Api>);
 
@@ -108,8 +110,8 @@ impl Assets {
     }
 
     async fn batch_get(&self, caller: &Caller, request: v1::BatchGetAssetsRequest) -> Result<v1::BatchGetAssetsResponse, ApiError> {
-        if request.asset_ids.len() > MAX_PAGE_SIZE as usize {
-            return Err(Violations::of("asset_ids", format!("names {} assets, the limit is {MAX_PAGE_SIZE}", request.asset_ids.len())));
+        if request.asset_ids.len() > MAX_BATCH {
+            return Err(Violations::of("asset_ids", format!("names {} assets, the limit is {MAX_BATCH}", request.asset_ids.len())));
         }
         let mut ids: Vec<AssetId> = Vec::with_capacity(request.asset_ids.len());
         for text in &request.asset_ids {
@@ -148,20 +150,11 @@ impl Assets {
 
     async fn list(&self, caller: &Caller, request: v1::ListAssetsRequest) -> Result<v1::ListAssetsResponse, ApiError> {
         let filter = filter(&request)?;
-        let page_size = page_size(request.page_size)?;
-        let after = match request.page_token.as_str() {
-            "" => None,
-            _ => Some(page_token::open(&self.0.keys, caller.tenant(), &request).ok_or(ApiError::PageTokenInvalid)?),
-        };
+        let page = self.0.page(caller, &request)?;
+        let after = page.after()?;
         let mut tx = self.0.begin(caller, "api.list_assets").await?;
-        // One more than the page shows says whether there is another page.
-        let mut assets = tx.assets().list(&filter, after, page_size + 1).await?;
-        let more = assets.len() > page_size as usize;
-        assets.truncate(page_size as usize);
-        let next_page_token = match assets.last() {
-            Some(last) if more => page_token::seal(&self.0.keys, caller.tenant(), &request, (last.created_at, last.id)),
-            _ => String::new(),
-        };
+        let mut assets = tx.assets().list(&filter, after, page.fetch()).await?;
+        let next_page_token = page.cut(&mut assets, |last| (last.created_at, last.id));
         Ok(v1::ListAssetsResponse { assets: assets.iter().map(convert::asset).collect(), next_page_token })
     }
 

@@ -19,7 +19,7 @@ use media_storage::{
 };
 use tonic::{Request, Response};
 
-use super::{Api, asset_id, caption_text, id_pages::List, page_size, there};
+use super::{Api, asset_id, caption_text, there};
 use crate::{
     auth::Caller,
     convert,
@@ -217,18 +217,11 @@ impl Captions {
             kind: kind.and_then(convert::read_caption_kind),
             superseded: request.show_superseded,
         };
-        let page_size = page_size(request.page_size)?;
-        let token = request.page_token.clone();
-        let narrowed = v1::ListCaptionTracksRequest { page_size: 0, page_token: String::new(), ..request };
-        let list = List { keys: &self.0.keys, tenant: caller.tenant(), method: "ListCaptionTracks", filter: narrowed };
+        let page = self.0.page(caller, &request)?;
         let mut tx = self.0.begin(caller, "api.list_caption_tracks").await?;
         there(tx.assets().lookup(asset).await?)?;
-        let after = list.open(&token)?;
-        // One more than the page shows says whether there is another page.
-        let mut tracks = tx.caption_tracks().page(asset, &filter, after, page_size + 1).await?;
-        let more = tracks.len() > page_size as usize;
-        tracks.truncate(page_size as usize);
-        let next_page_token = tracks.last().filter(|_| more).map(|last| list.seal(last.id)).unwrap_or_default();
+        let mut tracks = tx.caption_tracks().page(asset, &filter, page.after()?, page.fetch()).await?;
+        let next_page_token = page.cut(&mut tracks, |last| last.id);
         Ok(v1::ListCaptionTracksResponse { caption_tracks: tracks.iter().map(convert::caption_track).collect(), next_page_token })
     }
 

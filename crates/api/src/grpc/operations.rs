@@ -6,14 +6,12 @@ use media_domain::{DeadLetterId, JobId, Status, ids::NotAnId, work::WorkState};
 use media_proto::v1::{self, operations_service_server::OperationsService};
 use media_storage::{again::PlannedOne, dead_letters::DeadLetterFilter, job_list::JobFilter, outbox_replay::Replay};
 use tonic::{Request, Response};
-use uuid::Uuid;
 
-use super::{Api, page_size, there};
+use super::{Api, there};
 use crate::{
     auth::Caller,
     convert::{self, operations as show},
     error::{ApiError, Violations},
-    page_token,
 };
 
 /// How many dead letters one call sends again.
@@ -66,15 +64,11 @@ impl OperationsService for Operations {
 impl Operations {
     async fn jobs(&self, caller: &Caller, request: v1::ListJobsRequest) -> Result<v1::ListJobsResponse, ApiError> {
         let filter = job_filter(&request)?;
-        let page_size = page_size(request.page_size)?;
-        let after = place_of(&self.0, caller, &request)?.map(|id| JobId::from(Uuid::from_bytes(id)));
+        let page = self.0.page(caller, &request)?;
+        let after = page.after()?;
         let mut tx = self.0.begin(caller, "api.list_jobs").await?;
-        // One more than the page shows says whether there is another page.
-        let mut jobs = tx.transcode_jobs().page(&filter, after, page_size + 1).await?;
-        let more = jobs.len() > page_size as usize;
-        jobs.truncate(page_size as usize);
-        let last = jobs.last().filter(|_| more).map(|last| last.job.id.as_uuid());
-        let next_page_token = next(&self.0, caller, &request, last);
+        let mut jobs = tx.transcode_jobs().page(&filter, after, page.fetch()).await?;
+        let next_page_token = page.cut(&mut jobs, |last| last.job.id);
         Ok(v1::ListJobsResponse { jobs: jobs.iter().map(show::asset_job).collect(), next_page_token })
     }
 
@@ -107,14 +101,11 @@ impl Operations {
         if request.reason.contains('\0') {
             return Err(Violations::of("reason", "holds a NUL character"));
         }
-        let page_size = page_size(request.page_size)?;
-        let after = place_of(&self.0, caller, &request)?.map(|id| DeadLetterId::from(Uuid::from_bytes(id)));
+        let page = self.0.page(caller, &request)?;
+        let after = page.after()?;
         let mut tx = self.0.begin(caller, "api.list_dead_letters").await?;
-        let mut letters = tx.dead_letters().list(&filter, after, page_size + 1).await?;
-        let more = letters.len() > page_size as usize;
-        letters.truncate(page_size as usize);
-        let last = letters.last().filter(|_| more).map(|last| last.id.as_uuid());
-        let next_page_token = next(&self.0, caller, &request, last);
+        let mut letters = tx.dead_letters().list(&filter, after, page.fetch()).await?;
+        let next_page_token = page.cut(&mut letters, |last| last.id);
         Ok(v1::ListDeadLettersResponse { dead_letters: letters.iter().map(show::dead_letter).collect(), next_page_token })
     }
 
@@ -137,42 +128,18 @@ impl Operations {
     }
 
     async fn replay(&self, caller: &Caller, request: v1::ReplayEventsRequest) -> Result<v1::ReplayEventsResponse, ApiError> {
-        let what = Replay { after_seq: seq_of(&self.0, caller, &request)?, ..replay(&request)? };
+        let page = self.0.page(caller, &request)?;
+        let what = Replay { after_seq: page.after()?, ..replay(&request)? };
         let mut tx = self.0.begin(caller, "api.replay_events").await?;
         let (count, last) = tx.outbox().replay(&what, MAX_REPLAYED).await?;
         tx.commit().await?;
         let full = i64::try_from(count).is_ok_and(|count| count == MAX_REPLAYED);
-        let next_page_token = match last {
-            Some(last) if full => page_token::seal_place(&self.0.keys, caller.tenant(), &request, &last.to_be_bytes()),
-            _ => String::new(),
-        };
+        let next_page_token = last.filter(|_| full).map(|last| page.seal(&last)).unwrap_or_default();
         Ok(v1::ReplayEventsResponse { event_count: count.cast_signed(), next_page_token })
     }
 }
 
 const UNKNOWN: &str = "is none that this version knows";
-
-/// The id at which the page before ended, where there is one.
-fn place_of(api: &Api, caller: &Caller, request: &impl page_token::Paged) -> Result<Option<[u8; 16]>, ApiError> {
-    match request.page_token() {
-        "" => Ok(None),
-        _ => page_token::open_place(&api.keys, caller.tenant(), request).map(Some).ok_or(ApiError::PageTokenInvalid),
-    }
-}
-
-fn seq_of(api: &Api, caller: &Caller, request: &v1::ReplayEventsRequest) -> Result<Option<i64>, ApiError> {
-    match request.page_token.as_str() {
-        "" => Ok(None),
-        _ => {
-            let place = page_token::open_place(&api.keys, caller.tenant(), request).ok_or(ApiError::PageTokenInvalid)?;
-            Ok(Some(i64::from_be_bytes(place)))
-        }
-    }
-}
-
-fn next(api: &Api, caller: &Caller, request: &impl page_token::Paged, last: Option<Uuid>) -> String {
-    last.map(|last| page_token::seal_place(&api.keys, caller.tenant(), request, last.as_bytes())).unwrap_or_default()
-}
 
 fn job_filter(request: &v1::ListJobsRequest) -> Result<JobFilter, ApiError> {
     let mut violations = Violations::default();

@@ -14,12 +14,11 @@ use media_storage::{
 };
 use tonic::{Request, Response};
 
-use super::{Api, asset_id, page_size, there};
+use super::{Api, asset_id, there};
 use crate::{
     auth::Caller,
     convert::{self, operations as show},
     error::{ApiError, Violations},
-    page_token,
 };
 
 /// The most characters of a reason.
@@ -58,24 +57,15 @@ impl QuarantineService for Quarantine {
 
 impl Quarantine {
     async fn list(&self, caller: &Caller, request: v1::ListQuarantinedRequest) -> Result<v1::ListQuarantinedResponse, ApiError> {
-        let page_size = page_size(request.page_size)?;
-        let after = match request.page_token.as_str() {
-            "" => None,
-            _ => Some(page_token::open(&self.0.keys, caller.tenant(), &request).ok_or(ApiError::PageTokenInvalid)?),
-        };
+        let page = self.0.page(caller, &request)?;
+        let after = page.after()?;
         let filter = AssetFilter { status: Some(Status::Quarantined), ..AssetFilter::default() };
         let mut tx = self.0.begin(caller, "api.list_quarantined").await?;
-        // One more than the page shows says whether there is another page.
-        let mut assets = tx.assets().list(&filter, after, page_size + 1).await?;
-        let more = assets.len() > page_size as usize;
-        assets.truncate(page_size as usize);
+        let mut assets = tx.assets().list(&filter, after, page.fetch()).await?;
+        let next_page_token = page.cut(&mut assets, |last| (last.created_at, last.id));
         let ids: Vec<AssetId> = assets.iter().map(|asset| asset.id).collect();
         let signatures = tx.quarantine().signatures(&ids).await?;
         let decisions = tx.quarantine().decisions(&ids).await?;
-        let next_page_token = match assets.last() {
-            Some(last) if more => page_token::seal(&self.0.keys, caller.tenant(), &request, (last.created_at, last.id)),
-            _ => String::new(),
-        };
         let shown = assets.iter().map(|asset| v1::QuarantinedAsset {
             asset: Some(convert::asset(asset)),
             signature: signatures.iter().find(|(id, _)| *id == asset.id).map(|(_, found)| found.clone()).unwrap_or_default(),

@@ -2,23 +2,20 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use media_domain::{AssetId, HoldId, TenantId, ids::NotAnId};
+use media_domain::{AssetId, HoldId, ids::NotAnId};
 use media_proto::{
     Timestamp,
     v1::{self, retention_service_server::RetentionService},
 };
 use media_storage::{TenantTx, holds::Hold, references::Reference};
-use prost::Message as _;
 use time::OffsetDateTime;
 use tonic::{Request, Response};
-use uuid::Uuid;
 
-use super::{Api, asset_id, page_size, tenant_policy, there};
+use super::{Api, asset_id, tenant_policy, there};
 use crate::{
     auth::Caller,
     convert,
     error::{ApiError, Violations},
-    keyring::Purpose,
 };
 
 /// Of a bundle's id; it is the caller's word.
@@ -127,44 +124,27 @@ impl Retention {
     }
 
     async fn list(&self, caller: &Caller, request: &v1::ListReferencesRequest) -> Result<v1::ListReferencesResponse, ApiError> {
-        let size = page_size(request.page_size)?;
-        let after = match request.page_token.as_str() {
-            "" => None,
-            token => {
-                let opened = self.0.keys.open(Purpose::Page, token, &bound(caller.tenant(), request));
-                Some(opened.ok_or(ApiError::PageTokenInvalid)?)
-            }
-        };
+        let page = self.0.page(caller, request)?;
         let mut tx = self.0.begin(caller, "api.list_references").await?;
-        // One more than the page shows says whether there is another page.
-        let mut references = match (&*request.asset_id, &*request.bundle_id) {
+        let (references, next_page_token) = match (&*request.asset_id, &*request.bundle_id) {
             ("", "") => return Err(Violations::of("asset_id", "or bundle_id must be given")),
             (id, "") => {
                 let id = asset_id(id)?;
                 there(tx.assets().lookup(id).await?)?;
-                let after = after.map(String::from_utf8).transpose().map_err(|_| ApiError::PageTokenInvalid)?;
-                tx.references().of_asset(id, after.as_deref(), size + 1).await?
+                let after: Option<String> = page.after()?;
+                let mut references = tx.references().of_asset(id, after.as_deref(), page.fetch()).await?;
+                let next = page.cut(&mut references, |last| last.bundle.clone());
+                (references, next)
             }
             ("", bundle) => {
                 let mut violations = Violations::default();
                 bundle_id(bundle, &mut violations);
                 violations.into_result()?;
-                let after = after.map(|bytes| Uuid::from_slice(&bytes).map(AssetId::from));
-                let after = after.transpose().map_err(|_| ApiError::PageTokenInvalid)?;
-                tx.references().of_bundle(bundle, after, size + 1).await?
+                let mut references = tx.references().of_bundle(bundle, page.after()?, page.fetch()).await?;
+                let next = page.cut(&mut references, |last| last.asset);
+                (references, next)
             }
             _ => return Err(Violations::of("bundle_id", "and asset_id cannot both be given")),
-        };
-        // What the list is in the order of.
-        let key = |last: &Reference| match &*request.bundle_id {
-            "" => last.bundle.clone().into_bytes(),
-            _ => last.asset.as_uuid().as_bytes().to_vec(),
-        };
-        let more = references.len() > size as usize;
-        references.truncate(size as usize);
-        let next_page_token = match references.last() {
-            Some(last) if more => self.0.keys.seal(Purpose::Page, &key(last), &bound(caller.tenant(), request)),
-            _ => String::new(),
         };
         Ok(v1::ListReferencesResponse { references: references.iter().map(reference).collect(), next_page_token })
     }
@@ -195,12 +175,6 @@ async fn shown_and_committed(mut tx: TenantTx, id: AssetId) -> Result<v1::Asset,
     let asset = there(tx.assets().lookup(id).await?)?;
     tx.commit().await?;
     Ok(convert::asset(&asset))
-}
-
-/// The tenant and what is listed. No other method's list begins with this word.
-fn bound(tenant: TenantId, request: &v1::ListReferencesRequest) -> Vec<u8> {
-    let list = v1::ListReferencesRequest { page_size: 0, page_token: String::new(), ..request.clone() };
-    [tenant.0.as_bytes().as_slice(), b"ListReferences", &list.encode_to_vec()].concat()
 }
 
 fn bundle_id<'a>(text: &'a str, violations: &mut Violations) -> &'a str {

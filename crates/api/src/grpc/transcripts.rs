@@ -12,7 +12,7 @@ use media_storage::{
 };
 use tonic::{Request, Response};
 
-use super::{Api, asset_id, id_pages::List, page_size, there};
+use super::{Api, asset_id, there};
 use crate::{
     auth::Caller,
     convert,
@@ -77,18 +77,11 @@ impl Transcripts {
 
     async fn list(&self, caller: &Caller, request: v1::ListTranscriptsRequest) -> Result<v1::ListTranscriptsResponse, ApiError> {
         let asset = asset_id(&request.asset_id)?;
-        let page_size = page_size(request.page_size)?;
-        let token = request.page_token.clone();
-        let narrowed = v1::ListTranscriptsRequest { page_size: 0, page_token: String::new(), ..request };
-        let list = List { keys: &self.0.keys, tenant: caller.tenant(), method: "ListTranscripts", filter: narrowed };
+        let page = self.0.page(caller, &request)?;
         let mut tx = self.0.begin(caller, "api.list_transcripts").await?;
         there(tx.assets().lookup(asset).await?)?;
-        let after = list.open(&token)?;
-        // One more than the page shows says whether there is another page.
-        let mut found = tx.transcripts().page(asset, after, page_size + 1).await?;
-        let more = found.len() > page_size as usize;
-        found.truncate(page_size as usize);
-        let next_page_token = found.last().filter(|_| more).map(|last| list.seal(last.id)).unwrap_or_default();
+        let mut found = tx.transcripts().page(asset, page.after()?, page.fetch()).await?;
+        let next_page_token = page.cut(&mut found, |last| last.id);
         Ok(v1::ListTranscriptsResponse { transcripts: found.into_iter().map(summary).collect(), next_page_token })
     }
 
@@ -97,32 +90,28 @@ impl Transcripts {
             "" => None,
             text => Some(asset_id(text)?),
         };
-        let page_size = page_size(request.page_size)?;
-        let query = request.query.clone();
+        let (page, query) = (self.0.page(caller, &request)?, &request.query);
         if query.chars().count() > QUERY_CHARS_MAX {
             return Err(Violations::of("query", format!("has more than {QUERY_CHARS_MAX} characters")));
         }
         if query.contains('\0') {
             return Err(Violations::of("query", "holds a NUL"));
         }
-        let token = request.page_token.clone();
-        let narrowed = v1::SearchTranscriptsRequest { page_size: 0, page_token: String::new(), ..request };
-        let list = List { keys: &self.0.keys, tenant: caller.tenant(), method: "SearchTranscripts", filter: narrowed };
         let mut tx = self.0.begin(caller, "api.search_transcripts").await?;
         if let Some(asset) = asset {
             heard(there(tx.assets().lookup(asset).await?)?)?;
         }
-        if !tx.transcripts().is_searchable(&query).await? {
+        if !tx.transcripts().is_searchable(query).await? {
             return Err(Violations::of("query", "must hold a word that is looked for"));
         }
-        let after = list.open(&token)?;
-        let page = match asset {
-            Some(asset) => tx.transcripts().search_in(asset, &query, after, page_size).await?,
-            None => tx.transcripts().search(&query, after, page_size).await?,
+        let after = page.after()?;
+        let found = match asset {
+            Some(asset) => tx.transcripts().search_in(asset, query, after, page.size).await?,
+            None => tx.transcripts().search(query, after, page.size).await?,
         };
         Ok(v1::SearchTranscriptsResponse {
-            matches: page.found.iter().flat_map(matches).collect(),
-            next_page_token: page.next.map(|last| list.seal(last)).unwrap_or_default(),
+            matches: found.found.iter().flat_map(matches).collect(),
+            next_page_token: found.next.map(|last| page.seal(&last)).unwrap_or_default(),
         })
     }
 }
