@@ -6,6 +6,7 @@ pub mod bucket;
 pub mod caller;
 pub mod captioning;
 pub mod children;
+pub mod command_line;
 pub mod consumer;
 pub mod samples;
 pub mod store_proxy;

@@ -11,6 +11,8 @@ mod houses;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+mod large;
+#[cfg(test)]
 mod made;
 #[cfg(test)]
 mod operations;

@@ -129,6 +129,13 @@ pub fn subject(token: &str) -> Option<OwnerId> {
     claim(token, "sub")?.parse().ok()
 }
 
+/// Whom the service takes a caller for: its own address, the token's subject, and the tenant. Two tokens of one caller are one.
+pub fn identity(caller: &Caller) -> [String; 3] {
+    let token = caller.token.as_deref();
+    let tenant = caller.tenant.or_else(|| tenant(token?)).map(|tenant| tenant.to_string());
+    [caller.api.clone(), token.and_then(|token| claim(token, "sub")), tenant].map(Option::unwrap_or_default)
+}
+
 /// The tenant that a token is for, where it is for one: each call has to name it.
 fn tenant(token: &str) -> Option<TenantId> {
     claim(token, "tid")?.parse().ok()

@@ -69,6 +69,8 @@ pub enum Verb {
     /// Decide about assets in which something was found
     #[command(subcommand)]
     Quarantine(verbs::quarantine::Quarantine),
+    /// Delete assets; for the tenant's grace it can be taken back
+    Rm(verbs::rm::Rm),
     /// Take a deletion back
     Undelete(verbs::undelete::Undelete),
     /// Say which bundle needs which asset

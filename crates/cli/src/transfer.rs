@@ -1,7 +1,7 @@
 //! A file on its way to the store: its parts, several at a time, by PUT to signed URLs.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::SeekFrom,
     path::Path,
     sync::{
@@ -13,7 +13,7 @@ use std::{
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::{StreamExt as _, TryStreamExt as _};
-use media_proto::v1::{CompletedPart, SignUploadPartsRequest, SignedPart};
+use media_proto::v1::{CompletedPart, SignUploadPartsRequest, SignUploadPartsResponse, SignedPart};
 use reqwest::{Body, StatusCode, header};
 use tokio::{
     fs::File,
@@ -70,16 +70,27 @@ enum NotSent {
 }
 
 impl Transfer<'_> {
-    /// Sends every part, and answers what the store gave for each, by number.
+    /// The parts that the store has whole.
+    ///
+    /// # Errors
+    /// What the service says.
+    pub async fn there(&self) -> Result<Vec<CompletedPart>, Failure> {
+        let there = self.ask(&[]).await?.uploaded_parts.into_iter();
+        let whole = there.filter(|part| self.parts.bytes(part.number).is_some_and(|(_, size)| u64::try_from(part.size_bytes) == Ok(size)));
+        Ok(whole.map(|part| CompletedPart { number: part.number, etag: part.etag }).collect())
+    }
+
+    /// Sends every part but those that are there, and answers what the store gave for each, by number.
     ///
     /// # Errors
     /// The first that does not go away after some tries.
-    pub async fn send(&self) -> Result<Vec<CompletedPart>, Failure> {
-        let mut sent: Vec<CompletedPart> = futures::stream::iter(self.parts.numbers())
-            .map(|number| self.send_part(number))
-            .buffer_unordered(PARTS_AT_ONCE)
-            .try_collect()
-            .await?;
+    pub async fn send(&self, there: Vec<CompletedPart>) -> Result<Vec<CompletedPart>, Failure> {
+        let known: BTreeSet<i32> = there.iter().map(|part| part.number).collect();
+        self.bar.add(known.iter().filter_map(|number| self.parts.bytes(*number)).map(|(_, size)| size).sum());
+        let missing = self.parts.numbers().filter(|number| !known.contains(number));
+        let mut sent: Vec<CompletedPart> =
+            futures::stream::iter(missing).map(|number| self.send_part(number)).buffer_unordered(PARTS_AT_ONCE).try_collect().await?;
+        sent.extend(there);
         sent.sort_by_key(|part| part.number);
         Ok(sent)
     }
@@ -116,13 +127,16 @@ impl Transfer<'_> {
     }
 
     async fn sign(&self, part_numbers: &[i32]) -> Result<BTreeMap<i32, SignedPart>, Failure> {
+        Ok(self.ask(part_numbers).await?.parts.into_iter().map(|part| (part.number, part)).collect())
+    }
+
+    async fn ask(&self, part_numbers: &[i32]) -> Result<SignUploadPartsResponse, Failure> {
         let request = SignUploadPartsRequest { asset_id: self.asset_id.to_owned(), part_numbers: part_numbers.to_vec() };
-        let answer = call(|| {
+        call(|| {
             let (mut uploads, request) = (self.api.uploads.clone(), request.clone());
             async move { uploads.sign_upload_parts(request).await }
         })
-        .await?;
-        Ok(answer.parts.into_iter().map(|part| (part.number, part)).collect())
+        .await
     }
 
     /// One try. What it counted is taken back where it fails.

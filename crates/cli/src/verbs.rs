@@ -15,6 +15,7 @@ pub mod replay;
 pub mod reprocess;
 pub mod request_variant;
 pub mod retry;
+pub mod rm;
 pub mod show;
 pub mod token;
 pub mod transcripts;
@@ -45,6 +46,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Verb::Play(play) => play.run(&Api::connect(&caller).await?, json).await,
         Verb::Captions(captions) => captions.run(&Api::connect(&caller).await?, json).await,
         Verb::Transcripts(transcripts) => transcripts.run(&Api::connect(&caller).await?, json).await,
+        Verb::Rm(rm) => rm.run(&Api::connect(&caller).await?, json).await,
         Verb::Undelete(undelete) => undelete.run(&Api::connect(&caller).await?, json).await,
         Verb::Refs(refs) => refs.run(&Api::connect(&caller).await?, json).await,
         Verb::Hold(hold) => hold.run(&Api::connect(&caller).await?, json).await,

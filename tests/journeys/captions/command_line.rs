@@ -1,19 +1,15 @@
 //! `media captions` and `media transcripts`, as a person types them.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use media_devstack::Binary;
 use serde_json::Value;
 
 use super::{OTHER_VTT, SRT, VTT, asset};
-use crate::harness::{Caller, World, samples};
+use crate::harness::{Caller, World, command_line, samples};
 
-/// Runs `media` as a caller.
 fn media(world: &World, caller: &Caller, arguments: &[&str]) -> Output {
-    let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
-    let mut command = Command::new(folder.join("media"));
-    command.args(arguments).env("MEDIA_API", world.fleet.grpc_url()).env("MEDIA_TOKEN", &caller.token);
-    command.output().unwrap()
+    command_line::media(world, caller, arguments).output().unwrap()
 }
 
 /// What it prints, where it does what it is asked.

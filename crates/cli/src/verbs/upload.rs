@@ -1,15 +1,19 @@
-//! `media upload`: hands files over, one after the other, and follows them if asked to.
+//! `media upload`: hands files over, one after the other, and follows them if asked to. What was interrupted goes on when it is run again.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use media_domain::{Kind, OwnerId, asset::Priority};
-use media_proto::v1::{AbortUploadRequest, Asset, CompleteUploadRequest, CreateUploadRequest, UploadPlan};
+use media_proto::v1::{
+    AbortUploadRequest, Asset, AssetStatus, CompleteUploadRequest, CreateUploadRequest, CreateUploadResponse, UploadPlan,
+};
 use sha2::{Digest as _, Sha256};
 use tokio::{fs::File, io::AsyncReadExt as _, sync::Mutex};
-use uuid::Uuid;
 
 use crate::{
-    api::{Api, call, subject},
+    api::{Api, call, identity, subject},
     args::Caller,
     asset_text,
     failure::{Failure, of_file},
@@ -18,6 +22,7 @@ use crate::{
     output,
     part_plan::PartPlan,
     progress::Progress,
+    resume::Attempt,
     transfer::{Transfer, http_client},
     verbs::watch,
     words,
@@ -56,6 +61,7 @@ struct LocalFile {
     size_bytes: u64,
     kind: Kind,
     sha256: String,
+    modified: SystemTime,
 }
 
 impl Upload {
@@ -65,7 +71,7 @@ impl Upload {
         })?;
         let mut first_failure = None;
         for path in &self.files {
-            if let Err(failure) = self.one(api, owner, path, json).await {
+            if let Err(failure) = self.one(api, caller, owner, path, json).await {
                 match first_failure {
                     None if self.files.len() == 1 => return Err(failure),
                     None => {
@@ -82,9 +88,9 @@ impl Upload {
         }
     }
 
-    async fn one(&self, api: &Api, owner: OwnerId, path: &Path, json: bool) -> Result<(), Failure> {
+    async fn one(&self, api: &Api, caller: &Caller, owner: OwnerId, path: &Path, json: bool) -> Result<(), Failure> {
         let file = self.inspect(path, Progress::of(json)).await?;
-        let request = CreateUploadRequest {
+        let announced = CreateUploadRequest {
             kind: words::kind_named(file.kind).into(),
             filename: file.name.clone(),
             size_bytes: i64::try_from(file.size_bytes).map_err(|_| Failure::Refused(format!("{} is too large", path.display())))?,
@@ -93,18 +99,27 @@ impl Upload {
             owner_user_id: owner.to_string(),
             profiles: self.profiles.clone(),
             priority: words::priority_named(self.priority).into(),
-            request_id: Uuid::new_v4().to_string(),
+            request_id: String::new(),
         };
-        let answer = call(|| {
-            let (mut uploads, request) = (api.uploads.clone(), request.clone());
-            async move { uploads.create_upload(request).await }
-        })
-        .await?;
-        let created = answer.asset.ok_or_else(|| Failure::Unexpected("the service sent no asset".into()))?;
-        let asset = match answer.plan {
-            None => created,
-            Some(plan) => send(api, &created.id, path, &file, plan, Progress::of(json)).await?,
+        let absolute = path.canonicalize().map_err(|error| of_file(path, &error))?;
+        let mut attempt = Attempt::of(&identity(caller), &absolute, file.modified, &announced);
+        let asset = match begin(api, &announced, &mut attempt).await? {
+            CreateUploadResponse { asset: Some(created), plan: None } => created,
+            CreateUploadResponse { asset: Some(created), plan: Some(plan) } => {
+                let sending = Sending { api, asset_id: &created.id, path, file: &file, resumed: attempt.begun_before };
+                match sending.run(plan, Progress::of(json)).await {
+                    Ok(asset) => asset,
+                    // Sent again, it goes on where it was.
+                    Err(failure @ Failure::TryAgain(_)) => return Err(failure),
+                    Err(failure) => {
+                        attempt.ended().map_err(unforgotten)?;
+                        return Err(failure);
+                    }
+                }
+            }
+            CreateUploadResponse { asset: None, .. } => return Err(Failure::Unexpected("the service sent no asset".into())),
         };
+        attempt.ended().map_err(unforgotten)?;
         if self.watch {
             return watch::to_the_end(api, &asset.id, json).await.and_then(|asset| outcome(&asset));
         }
@@ -130,8 +145,33 @@ impl Upload {
             hash(&mut file, &mut buffer, head, path, facts.len(), progress).await.map_err(unreadable)?
         };
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        Ok(LocalFile { name, size_bytes: facts.len(), kind, sha256 })
+        Ok(LocalFile { name, size_bytes: facts.len(), kind, sha256, modified: facts.modified().map_err(unreadable)? })
     }
+}
+
+/// Announces the upload, or finds the one that an earlier run announced.
+async fn begin(api: &Api, announced: &CreateUploadRequest, attempt: &mut Attempt) -> Result<CreateUploadResponse, Failure> {
+    loop {
+        let request = CreateUploadRequest { request_id: attempt.request_id.clone(), ..announced.clone() };
+        let answer = call(|| {
+            let (mut uploads, request) = (api.uploads.clone(), request.clone());
+            async move { uploads.create_upload(request).await }
+        })
+        .await;
+        let over = match &answer {
+            Ok(answer) => answer.asset.as_ref().is_some_and(|asset| asset.status() == AssetStatus::Failed),
+            Err(Failure::NotFound(_)) => true,
+            Err(_) => false,
+        };
+        if !(over && attempt.begun_before) {
+            return answer;
+        }
+        attempt.anew().map_err(unforgotten)?;
+    }
+}
+
+fn unforgotten(error: std::io::Error) -> Failure {
+    Failure::Unexpected(format!("what is kept of uploads that were begun cannot be written: {error}"))
 }
 
 /// The SHA-256 of a file whose first `filled` bytes are in the buffer.
@@ -167,33 +207,55 @@ async fn read_full(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize>
     Ok(filled)
 }
 
-/// Sends the bytes and completes the upload; where that fails or is interrupted, the upload is given up, so that it holds nothing.
-async fn send(api: &Api, asset_id: &str, path: &Path, file: &LocalFile, plan: UploadPlan, progress: Progress) -> Result<Asset, Failure> {
-    let bar = progress.bytes(&format!("uploading {}", path.display()), file.size_bytes);
-    let sent = async {
-        let parts = PartPlan::of(&plan, file.size_bytes)?;
-        let signed = Mutex::new(plan.parts.into_iter().map(|part| (part.number, part)).collect());
-        let transfer = Transfer { api, http: &http_client()?, asset_id, path, parts, bar: bar.clone(), signed };
-        let parts = tokio::select! {
-            parts = transfer.send() => parts?,
-            _ = tokio::signal::ctrl_c() => return Err(Failure::Refused(format!("{} was interrupted, and its upload given up", path.display()))),
-        };
-        bar.finish();
-        let request = CompleteUploadRequest { asset_id: asset_id.to_owned(), parts };
-        let answer = call(|| {
-            let (mut uploads, request) = (api.uploads.clone(), request.clone());
-            async move { uploads.complete_upload(request).await }
-        })
-        .await?;
-        answer.asset.ok_or_else(|| Failure::Unexpected("the service sent no asset".into()))
+/// An upload that was announced, and its bytes.
+struct Sending<'a> {
+    api: &'a Api,
+    asset_id: &'a str,
+    path: &'a Path,
+    file: &'a LocalFile,
+    /// Whether the store may have parts of it already.
+    resumed: bool,
+}
+
+impl Sending<'_> {
+    /// Sends the bytes and completes the upload. What cannot succeed is given up, so that it holds nothing.
+    async fn run(&self, plan: UploadPlan, progress: Progress) -> Result<Asset, Failure> {
+        let bar = progress.bytes(&format!("uploading {}", self.path.display()), self.file.size_bytes);
+        let sent = async {
+            let parts = PartPlan::of(&plan, self.file.size_bytes)?;
+            let signed = Mutex::new(plan.parts.into_iter().map(|part| (part.number, part)).collect());
+            let Self { api, asset_id, path, .. } = *self;
+            let transfer = Transfer { api, http: &http_client()?, asset_id, path, parts, bar: bar.clone(), signed };
+            let there = if self.resumed { transfer.there().await? } else { Vec::new() };
+            let parts = tokio::select! {
+                parts = transfer.send(there) => parts?,
+                _ = tokio::signal::ctrl_c() => {
+                    let sentence = format!("{} was interrupted; run it again within a day, and it goes on where it was", path.display());
+                    return Err(Failure::TryAgain(sentence));
+                }
+            };
+            bar.finish();
+            let request = CompleteUploadRequest { asset_id: asset_id.to_owned(), parts };
+            let answer = call(|| {
+                let (mut uploads, request) = (api.uploads.clone(), request.clone());
+                async move { uploads.complete_upload(request).await }
+            })
+            .await?;
+            answer.asset.ok_or_else(|| Failure::Unexpected("the service sent no asset".into()))
+        }
+        .await;
+        match sent {
+            Ok(asset) => Ok(asset),
+            Err(failure) => {
+                bar.give_up();
+                if !matches!(failure, Failure::TryAgain(_)) {
+                    // The first failure is the one to tell. What cannot be given up now, the service gives up after a day.
+                    match self.api.uploads.clone().abort_upload(AbortUploadRequest { asset_id: self.asset_id.to_owned() }).await {
+                        Ok(_) | Err(_) => {}
+                    }
+                }
+                Err(failure)
+            }
+        }
     }
-    .await;
-    if let Err(failure) = sent {
-        bar.give_up();
-        // The first failure is the one to tell. What cannot be given up now, the service gives up after a day.
-        return match api.uploads.clone().abort_upload(AbortUploadRequest { asset_id: asset_id.to_owned() }).await {
-            Ok(_) | Err(_) => Err(failure),
-        };
-    }
-    sent
 }
