@@ -7,6 +7,7 @@ pub mod caller;
 pub mod captioning;
 pub mod children;
 pub mod consumer;
+pub mod query_tap;
 pub mod samples;
 pub mod store_proxy;
 pub mod world;
