@@ -8,6 +8,7 @@ pub mod captioning;
 pub mod children;
 pub mod command_line;
 pub mod consumer;
+pub mod query_tap;
 pub mod samples;
 pub mod store_proxy;
 pub mod world;

@@ -3,6 +3,7 @@
 //! - announced::what_cannot_be_uploaded_is_refused_with_every_field_at_fault_and_opens_nothing
 //! - strangers::a_call_without_a_good_token_is_refused_by_its_fault
 //! - strangers::every_method_answers_another_tenants_asset_as_one_that_never_was
+//! - same_questions::an_id_that_is_anothers_asks_the_database_what_an_id_that_never_was_asks
 //! - sent::bytes_that_are_not_those_announced_are_refused_and_what_came_can_be_given_up
 //! - sent::a_part_of_another_size_is_refused_also_where_the_store_took_it
 //! - sent::a_part_sent_again_after_the_end_changes_nothing
@@ -17,6 +18,7 @@ mod announced;
 mod clamd;
 mod content;
 pub mod leftovers;
+mod same_questions;
 mod sent;
 mod strangers;
 

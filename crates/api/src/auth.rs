@@ -3,6 +3,9 @@
 //! The promise: a handler gets its tenant from a [`Caller`] and from nowhere else, and a `Caller` is only made here, of a token whose
 //! signature, issuer, audience and time were checked, whose tenant is the one that the call names, and which has the method's scope.
 
+mod key_set;
+mod key_set_file;
+mod key_set_url;
 mod keys;
 mod scopes;
 
@@ -20,7 +23,8 @@ use serde::Deserialize;
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 
-pub use keys::{JwtKeys, follow_jwks_file};
+pub use key_set_file::follow_jwks_file;
+pub use keys::JwtKeys;
 use scopes::Access;
 
 use crate::error::ApiError;
@@ -95,7 +99,7 @@ pub async fn admit(State(keys): State<Arc<JwtKeys>>, mut request: Request, next:
     }
     let began = Instant::now();
     async move {
-        let response = match caller(&keys, access, request.headers()) {
+        let response = match caller(&keys, access, request.headers()).await {
             Ok(caller) => {
                 let span = tracing::Span::current();
                 span.record("tenant.id", tracing::field::display(caller.tenant)).record("caller.subject", &caller.subject);
@@ -118,8 +122,8 @@ pub async fn admit(State(keys): State<Arc<JwtKeys>>, mut request: Request, next:
 
 /// # Errors
 /// Everything that keeps a call from its handler, the caller's identity first.
-fn caller(keys: &JwtKeys, access: Access, headers: &HeaderMap) -> Result<Caller, ApiError> {
-    let claims: Claims = keys.check(bearer(headers)?)?;
+async fn caller(keys: &JwtKeys, access: Access, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let claims = keys.authenticate(bearer(headers)?).await?;
     let tenant = tenant(&claims, headers)?;
     match access {
         Access::Scope(scope) if claims.has_scope(scope) => Ok(Caller { tenant, subject: claims.sub }),

@@ -13,13 +13,17 @@ use crate::{keyring::KeyId, rate_limit::RateLimitConfig};
 
 /// The shortest secret that signs anything: as long as what HMAC-SHA256 gives (RFC 7518, 3.2).
 const MIN_SECRET_BYTES: usize = 32;
+/// Clocks that are further apart than this are broken.
+const MAX_LEEWAY: Duration = Duration::from_secs(5 * 60);
+/// An issuer is not asked in a busy loop.
+const MIN_JWKS_EVERY: Duration = Duration::from_secs(1);
 /// Old and new, while one takes over from the other.
 const MAX_KEYS: usize = 2;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiConfig {
-    pub grpc: PortConfig,
+    pub grpc: GrpcConfig,
     pub http: PortConfig,
     pub auth: AuthConfig,
     pub playback: PlaybackConfig,
@@ -28,6 +32,25 @@ pub struct ApiConfig {
     pub database: DatabaseConfig,
     pub s3: S3Config,
     pub profiles: ProfilesConfig,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrpcConfig {
+    pub listen: SocketAddr,
+    pub tls: TlsConfig,
+}
+
+/// PEM files. Without a certificate the port speaks plaintext.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    #[serde(deserialize_with = "empty_is_none")]
+    pub cert_file: Option<PathBuf>,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub key_file: Option<PathBuf>,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub client_ca_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -47,6 +70,18 @@ pub struct AuthConfig {
     pub hs256_secret: Option<SecretString>,
     #[serde(deserialize_with = "empty_is_none")]
     pub jwks_file: Option<PathBuf>,
+    pub jwks: JwksConfig,
+}
+
+/// A key set that an issuer publishes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JwksConfig {
+    #[serde(deserialize_with = "empty_is_none")]
+    pub url: Option<Url>,
+    #[serde(with = "humantime_serde")]
+    pub every: Duration,
+    pub plain_http: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -120,8 +155,34 @@ impl Settings for ApiConfig {
         if self.auth.audience.is_empty() {
             refuse("auth.audience", "must be given".to_owned());
         }
-        if self.auth.hs256_secret.is_none() && self.auth.jwks_file.is_none() {
-            refuse("auth.jwks_file", "must be given, or auth.hs256_secret: else no token can be checked".to_owned());
+        let AuthConfig { hs256_secret, jwks_file, jwks, leeway, .. } = &self.auth;
+        if hs256_secret.is_none() && jwks_file.is_none() && jwks.url.is_none() {
+            refuse("auth.jwks.url", "must be given, or auth.jwks_file or auth.hs256_secret: else no token can be checked".to_owned());
+        }
+        if jwks_file.is_some() && jwks.url.is_some() {
+            refuse("auth.jwks.url", "and auth.jwks_file cannot both be given: one set replaces the other".to_owned());
+        }
+        match jwks.url.as_ref().map(Url::scheme) {
+            None | Some("https") => {}
+            Some("http") if jwks.plain_http => {}
+            Some("http") => refuse("auth.jwks.url", "must be https, unless auth.jwks.plain_http says otherwise".to_owned()),
+            Some(_) => refuse("auth.jwks.url", "must be https".to_owned()),
+        }
+        if jwks.every < MIN_JWKS_EVERY {
+            refuse("auth.jwks.every", format!("must be at least {MIN_JWKS_EVERY:?}"));
+        }
+        if *leeway > MAX_LEEWAY {
+            refuse("auth.leeway", format!("must be at most {MAX_LEEWAY:?}: else tokens that have ended go on"));
+        }
+        let TlsConfig { cert_file, key_file, client_ca_file } = &self.grpc.tls;
+        if cert_file.is_some() != key_file.is_some() {
+            refuse("grpc.tls.cert_file", "and grpc.tls.key_file belong together".to_owned());
+        }
+        if client_ca_file.is_some() && cert_file.is_none() {
+            refuse(
+                "grpc.tls.client_ca_file",
+                "needs grpc.tls.cert_file: clients are known by their certificates only under TLS".to_owned(),
+            );
         }
         if self.auth.hs256_secret.as_ref().is_some_and(too_short) {
             refuse("auth.hs256_secret", format!("has less than {MIN_SECRET_BYTES} bytes"));
@@ -195,7 +256,32 @@ mod tests {
     fn the_defaults_name_every_setting_and_lack_only_what_an_operator_must_give() {
         let problems = media_runtime::check_defaults::<ApiConfig>(include_str!("../defaults.toml")).unwrap_err().to_string();
         let missing: Vec<&str> = problems.lines().skip(1).filter_map(|line| line.trim().split(':').next()).collect();
-        assert_eq!(missing, ["auth.issuer", "auth.jwks_file", "playback.public_url", "playback.keys"], "{problems}");
+        assert_eq!(missing, ["auth.issuer", "auth.jwks.url", "playback.public_url", "playback.keys"], "{problems}");
+    }
+
+    #[test]
+    fn keys_come_from_one_place_over_https_and_certificates_with_their_keys() {
+        let refused = |section: &str, settings: &str| {
+            let defaults = include_str!("../defaults.toml");
+            let (before, after) = defaults.split_once(&format!("\n[{section}]\n")).unwrap();
+            let names: Vec<&str> = settings.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect();
+            let (ours, others) = after.split_once("\n[").unwrap();
+            let kept = ours.lines().filter(|line| !names.iter().any(|name| line.starts_with(&format!("{name} = "))));
+            let text = format!("{before}\n[{section}]\n{settings}\n{}\n[{others}", kept.collect::<Vec<_>>().join("\n"));
+            let problems = media_runtime::check_defaults::<ApiConfig>(&text).unwrap_err().to_string();
+            let usual = ["auth.issuer", "playback.public_url", "playback.keys"];
+            let places = problems.lines().skip(1).filter_map(|line| line.trim().split(':').next().map(str::to_owned));
+            places.filter(|place| !usual.contains(&place.as_str())).collect::<Vec<_>>()
+        };
+        let nothing: [&str; 0] = [];
+        assert_eq!(refused("auth.jwks", "url = \"https://issuer.example.com/keys\""), nothing);
+        assert_eq!(refused("auth.jwks", "url = \"http://issuer.example.com/keys\""), ["auth.jwks.url"]);
+        assert_eq!(refused("auth.jwks", "url = \"http://issuer.example.com/keys\"\nplain_http = true"), nothing);
+        assert_eq!(refused("auth.jwks", "url = \"file:///keys\"\nplain_http = true"), ["auth.jwks.url"]);
+        assert_eq!(refused("auth.jwks", "url = \"https://issuer.example.com\"\nevery = \"0s\""), ["auth.jwks.every"]);
+        assert_eq!(refused("auth", "jwks_file = \"/keys\"\nleeway = \"301s\""), ["auth.leeway"]);
+        assert_eq!(refused("grpc.tls", "cert_file = \"/cert\""), ["auth.jwks.url", "grpc.tls.cert_file"]);
+        assert_eq!(refused("grpc.tls", "client_ca_file = \"/ca\""), ["auth.jwks.url", "grpc.tls.client_ca_file"]);
     }
 
     #[test]

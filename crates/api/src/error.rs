@@ -14,6 +14,9 @@ pub enum ApiError {
     /// Get another token.
     #[error("the token is not accepted: {0}")]
     Unauthenticated(&'static str),
+    /// Come back when the issuer's keys were read.
+    #[error("the keys that tokens are checked with were not read yet")]
+    NoKeysYet,
     /// Name the tenant that the token is for.
     #[error("x-tenant-id must be given and be the token's tenant")]
     TenantMismatch,

@@ -16,6 +16,7 @@ mod page;
 mod rate_limit;
 mod serve;
 mod status;
+mod tls;
 
 use std::process::ExitCode;
 

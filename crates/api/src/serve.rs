@@ -29,6 +29,7 @@ use crate::{
     grpc::{self, Api, watchers::Watchers},
     keyring::Keyring,
     rate_limit::RateLimit,
+    tls::{ServerTls, handshakes},
 };
 
 const NAME: &str = "media-api";
@@ -67,7 +68,15 @@ pub async fn serve(cx: Context<ApiConfig>) -> anyhow::Result<()> {
     let (reporter, health) = tonic_health::server::health_reporter();
     look_after_dependencies(&cx, database.clone(), blobs.clone(), reporter);
 
-    let jwt_keys = Arc::new(JwtKeys::load(&config.auth).await.context("auth.jwks_file cannot be used")?);
+    let key_set = || cx.health.component("key set");
+    let jwt_keys = Arc::new(JwtKeys::load(&config.auth, key_set).await.context("auth.jwks_file or auth.jwks.url cannot be used")?);
+    if let Some(url) = jwt_keys.url() {
+        let stop = cx.shutdown.soft.clone();
+        cx.spawn_critical("key set", async move {
+            url.follow(stop).await;
+            Ok(())
+        });
+    }
     if let Some(path) = config.auth.jwks_file.clone() {
         let (jwt_keys, stop) = (Arc::clone(&jwt_keys), cx.shutdown.soft.clone());
         cx.spawn_critical("key set", async move {
@@ -106,6 +115,14 @@ pub async fn serve(cx: Context<ApiConfig>) -> anyhow::Result<()> {
     let api = Arc::new(Api { database: database.clone(), blobs, keys, public_url, watchers, rate_limit, upload_streams, profiles });
     let services = grpc::routes(api, jwt_keys, Routes::new(health)).context("the services cannot be described")?;
 
+    let tls = ServerTls::load(&config.grpc.tls).await.context("grpc.tls cannot be used")?.map(Arc::new);
+    if let Some(tls) = tls.clone() {
+        let stop = cx.shutdown.soft.clone();
+        cx.spawn_critical("certificates", async move {
+            tls.follow(stop).await;
+            Ok(())
+        });
+    }
     let grpc_port =
         TcpListener::bind(config.grpc.listen).await.with_context(|| format!("grpc.listen {} cannot be opened", config.grpc.listen))?;
     let http_port =
@@ -114,15 +131,19 @@ pub async fn serve(cx: Context<ApiConfig>) -> anyhow::Result<()> {
     ports.ready();
 
     let calls = async {
-        Server::builder()
+        let server = Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .max_concurrent_streams(MAX_CALLS_PER_CONNECTION)
             .http2_max_header_list_size(MAX_HEADER_BYTES)
-            .add_routes(services)
-            .serve_with_incoming_shutdown(TcpIncoming::from(grpc_port).with_nodelay(Some(true)), cx.shutdown.soft.cancelled())
-            .await
-            .context("the gRPC port died")
+            .add_routes(services);
+        let incoming = TcpIncoming::from(grpc_port).with_nodelay(Some(true));
+        let stop = cx.shutdown.soft.cancelled();
+        match tls {
+            Some(tls) => server.serve_with_incoming_shutdown(handshakes(tls, incoming), stop).await,
+            None => server.serve_with_incoming_shutdown(incoming, stop).await,
+        }
+        .context("the gRPC port died")
     };
     let players = async {
         axum::serve(http_port, door).with_graceful_shutdown(cx.shutdown.soft.clone().cancelled_owned()).await.context("the HTTP port died")

@@ -78,6 +78,7 @@ impl From<ApiError> for Status {
 fn show(error: &ApiError) -> Shown {
     match error {
         ApiError::Unauthenticated(_) => Shown::new(Code::Unauthenticated, "TOKEN_INVALID"),
+        ApiError::NoKeysYet => Shown::new(Code::Unavailable, "UNAVAILABLE").retry(LATER),
         ApiError::TenantMismatch => Shown::new(Code::PermissionDenied, "TENANT_MISMATCH"),
         ApiError::ScopeMissing(scope) => Shown::new(Code::PermissionDenied, "SCOPE_MISSING").with("scope", scope),
         ApiError::NoSuchMethod => Shown::new(Code::Unimplemented, "METHOD_UNKNOWN"),

@@ -15,7 +15,7 @@ use tonic::{
     Code, Request, Response, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, ClientTlsConfig, Endpoint},
+    transport::{Channel, Endpoint},
 };
 
 use crate::{
@@ -59,8 +59,8 @@ impl Api {
             .timeout(CALL_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_while_idle(true);
-        if url.starts_with("https://") {
-            endpoint = endpoint.tls_config(ClientTlsConfig::new().with_enabled_roots()).map_err(bad)?;
+        if let Some(tls) = caller.tls.of(url)? {
+            endpoint = endpoint.tls_config(tls).map_err(bad)?;
         }
         let channel = endpoint
             .connect()
@@ -150,9 +150,10 @@ fn claim(token: &str, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::Tls;
 
     fn caller(api: Option<&str>, token: Option<&str>) -> Caller {
-        Caller { api: api.map(str::to_owned), token: token.map(str::to_owned), tenant: None }
+        Caller { api: api.map(str::to_owned), token: token.map(str::to_owned), tenant: None, tls: Tls::default() }
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use media_domain::TenantId;
 
-use crate::{failure::EXIT_CODES, verbs};
+use crate::{failure::EXIT_CODES, tls::Tls, verbs};
 
 /// Hands files to the media service, watches what becomes of them, and gets them back.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ pub struct Caller {
     /// The tenant to act for; without it, the one of the token
     #[arg(long, global = true, env = "MEDIA_TENANT", value_name = "UUID")]
     pub tenant: Option<TenantId>,
+    #[command(flatten)]
+    pub tls: Tls,
 }
 
 #[derive(Debug, Subcommand)]

@@ -78,7 +78,7 @@ async fn followed(streams: Vec<Vec<Result<WatchAssetResponse, Status>>>) -> (Res
     let service = AssetServiceServer::new(Scripted { streams, opened: Arc::clone(&opened) });
     let _service =
         tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener)));
-    let api = Api::connect(&Caller { api: Some(url), token: None, tenant: None }).await.unwrap();
+    let api = Api::connect(&Caller { api: Some(url), token: None, tenant: None, tls: Default::default() }).await.unwrap();
     let mut seen = Vec::new();
     let ended = follow(&api, "A", |update| {
         seen.extend(update.asset.as_ref().map(Asset::status));

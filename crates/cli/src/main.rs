@@ -14,6 +14,7 @@ mod output;
 mod part_plan;
 mod progress;
 mod resume;
+mod tls;
 mod transfer;
 mod verbs;
 mod words;

@@ -102,7 +102,7 @@ async fn send(parts: i32, signed_before: impl Fn(&str) -> Vec<SignedPart>, refus
 
     let plan = UploadPlan { part_size_bytes: i64::try_from(PART_BYTES).unwrap(), part_count: parts, ..UploadPlan::default() };
     let transfer = Transfer {
-        api: &Api::connect(&Caller { api: Some(api_url), token: None, tenant: None }).await.unwrap(),
+        api: &Api::connect(&Caller { api: Some(api_url), token: None, tenant: None, tls: Default::default() }).await.unwrap(),
         http: &http_client().unwrap(),
         asset_id: "A",
         path: on_disk.path(),

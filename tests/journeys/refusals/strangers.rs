@@ -131,7 +131,7 @@ async fn every_method_answers_another_tenants_asset_as_one_that_never_was() {
 }
 
 /// A failed job and a dead letter of an asset, and its event published, as workers and relay leave them.
-async fn job_and_letter(world: &World, tenant: TenantId, asset_id: &str) -> (String, String) {
+pub async fn job_and_letter(world: &World, tenant: TenantId, asset_id: &str) -> (String, String) {
     let (job, letter, asset) = (JobId::generate(), DeadLetterId::generate(), asset_id.parse::<AssetId>().unwrap());
     let sql = world.sql().await;
     sqlx::query("INSERT INTO media.transcode_jobs (id, asset_id, tenant_id, profile, status) VALUES ($1, $2, $3, 'vtt', 'failed')")
@@ -152,7 +152,7 @@ async fn job_and_letter(world: &World, tenant: TenantId, asset_id: &str) -> (Str
 }
 
 /// Every method that the contract has, as `AssetService/GetAsset`.
-fn methods() -> BTreeSet<String> {
+pub fn methods() -> BTreeSet<String> {
     let files = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
     let services = files.file.iter().flat_map(|file| &file.service);
     services.flat_map(|service| service.method.iter().map(|method| format!("{}/{}", service.name(), method.name()))).collect()
@@ -160,7 +160,7 @@ fn methods() -> BTreeSet<String> {
 
 /// Calls a method with the ids of an asset and of a caption track; `None` for those that name no asset. A method that is not here has to
 /// be added.
-async fn ask(caller: &mut Caller, method: &str, asset_id: &str, track_id: &str) -> Option<Result<(), Status>> {
+pub async fn ask(caller: &mut Caller, method: &str, asset_id: &str, track_id: &str) -> Option<Result<(), Status>> {
     let (asset_id, caption_track_id) = (asset_id.to_owned(), track_id.to_owned());
     let answered = match method {
         // Their answers to strangers have tests of their own, such as `requests::edits`.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use super::*;
-use crate::config::AuthConfig;
+use crate::config::{AuthConfig, JwksConfig};
 
 const SECRET: &str = "a secret that is shared and has 32 bytes";
 const TENANT: &str = "6f1b6a3e-6c1f-4f5e-9d57-0a9d4c1b2e3f";
@@ -26,7 +26,12 @@ fn config(jwks_file: Option<&NamedTempFile>) -> AuthConfig {
         leeway: Duration::from_secs(5),
         hs256_secret: Some(SecretString::from(SECRET)),
         jwks_file: jwks_file.map(|file| file.path().to_owned()),
+        jwks: JwksConfig { url: None, every: Duration::from_secs(300), plain_http: false },
     }
+}
+
+async fn load(jwks_file: Option<&NamedTempFile>) -> JwtKeys {
+    JwtKeys::load(&config(jwks_file), || unreachable!("there is no URL")).await.unwrap()
 }
 
 fn now() -> u64 {
@@ -57,7 +62,7 @@ fn headers(token: &str, tenant: Option<&str>) -> HeaderMap {
 }
 
 async fn admitted(claims: &Value, tenant: Option<&str>, access: Access) -> Result<Caller, ApiError> {
-    caller(&JwtKeys::load(&config(None)).await.unwrap(), access, &headers(&shared(claims), tenant))
+    caller(&load(None).await, access, &headers(&shared(claims), tenant)).await
 }
 
 #[tokio::test]
@@ -68,13 +73,13 @@ async fn a_token_for_the_named_tenant_with_the_scope_is_let_in() {
 
 #[tokio::test]
 async fn a_call_without_a_good_token_is_unauthenticated() {
-    let keys = JwtKeys::load(&config(None)).await.unwrap();
+    let keys = load(None).await;
     for header in [None, Some("Bearer"), Some("Basic abc"), Some("Bearer abc"), Some("Bearer a.b.c")] {
         let mut headers = HeaderMap::new();
         if let Some(value) = header {
             headers.insert("authorization", HeaderValue::from_static(value));
         }
-        assert!(matches!(caller(&keys, READ, &headers), Err(ApiError::Unauthenticated(_))), "{header:?}");
+        assert!(matches!(caller(&keys, READ, &headers).await, Err(ApiError::Unauthenticated(_))), "{header:?}");
     }
     for wrong in [
         with("exp", json!(now() - 60)),
@@ -101,9 +106,9 @@ async fn a_token_signed_by_a_stranger_or_by_nobody_is_refused() {
     let longer = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
     // {"alg":"none","typ":"JWT"}
     let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.", shared(&claims()).split('.').nth(1).unwrap());
-    let keys = JwtKeys::load(&config(None)).await.unwrap();
+    let keys = load(None).await;
     for token in [stranger, longer, unsigned] {
-        assert!(matches!(caller(&keys, READ, &headers(&token, Some(TENANT))), Err(ApiError::Unauthenticated(_))), "{token}");
+        assert!(matches!(caller(&keys, READ, &headers(&token, Some(TENANT))).await, Err(ApiError::Unauthenticated(_))), "{token}");
     }
 }
 
@@ -117,7 +122,7 @@ async fn the_named_tenant_must_be_the_tokens() {
         headers.append("x-tenant-id", HeaderValue::from_static(OTHER));
         headers
     };
-    assert!(matches!(caller(&JwtKeys::load(&config(None)).await.unwrap(), READ, &twice), Err(ApiError::TenantMismatch)));
+    assert!(matches!(caller(&load(None).await, READ, &twice).await, Err(ApiError::TenantMismatch)));
 }
 
 #[tokio::test]
@@ -173,7 +178,7 @@ fn write_key_set(file: &NamedTempFile, algorithms: &[Algorithm]) {
 #[tokio::test]
 async fn each_kind_of_key_in_the_set_is_accepted_with_its_own_algorithm_only() {
     let file = key_set_file(&[Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA]);
-    let keys = JwtKeys::load(&config(Some(&file))).await.unwrap();
+    let keys = load(Some(&file)).await;
     for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
         let own = format!("{algorithm:?}");
         for key_id in [Some(own.as_str()), None] {
@@ -189,8 +194,8 @@ async fn each_kind_of_key_in_the_set_is_accepted_with_its_own_algorithm_only() {
 #[tokio::test]
 async fn a_changed_key_set_is_read_again_and_a_broken_one_changes_nothing() {
     let file = key_set_file(&[Algorithm::ES256]);
-    let keys = JwtKeys::load(&config(Some(&file))).await.unwrap();
-    let mut last_seen = String::new();
+    let keys = load(Some(&file)).await;
+    let mut last_seen = Vec::new();
     assert!(keys.check(&signed(Algorithm::EdDSA, None)).is_err());
 
     write_key_set(&file, &[Algorithm::EdDSA]);

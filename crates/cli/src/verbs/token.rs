@@ -47,7 +47,7 @@ struct Signer {
     secret: Option<String>,
     /// Sign by the private key in this PEM file, RSA (RS256) or P-256 (ES256), and not by a secret
     #[arg(long, env = "MEDIA_TOKEN_KEY", value_name = "FILE")]
-    key: Option<PathBuf>,
+    signing_key: Option<PathBuf>,
 }
 
 /// CONTRACT: "Who is asking".
@@ -95,8 +95,9 @@ impl Token {
 
 impl Signer {
     fn key(&self) -> Result<(Algorithm, EncodingKey), Failure> {
-        let Some(path) = self.key.as_deref() else {
-            let secret = self.secret.as_deref().ok_or_else(|| Failure::Usage("signed by what? Say --secret TEXT or --key FILE".into()))?;
+        let Some(path) = self.signing_key.as_deref() else {
+            let secret =
+                self.secret.as_deref().ok_or_else(|| Failure::Usage("signed by what? Say --secret TEXT or --signing-key FILE".into()))?;
             if secret.len() < SECRET_BYTES_MIN {
                 return Err(Failure::Usage(format!("the secret has {} bytes, and HS256 wants at least {SECRET_BYTES_MIN}", secret.len())));
             }
@@ -120,7 +121,7 @@ mod tests {
 
     fn token(secret: &str) -> Token {
         Token {
-            signer: Signer { secret: Some(secret.to_owned()), key: None },
+            signer: Signer { secret: Some(secret.to_owned()), signing_key: None },
             key_id: Some("dev".to_owned()),
             sub: "01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
             scope: "media.read".to_owned(),
@@ -157,14 +158,17 @@ mod tests {
 
     #[test]
     fn without_a_secret_and_a_key_the_sentence_names_both() {
-        let failure = Token { signer: Signer { secret: None, key: None }, ..token("") }.make(None, 0).unwrap_err();
-        assert!(matches!(&failure, Failure::Usage(sentence) if sentence.contains("--secret") && sentence.contains("--key")), "{failure}");
+        let failure = Token { signer: Signer { secret: None, signing_key: None }, ..token("") }.make(None, 0).unwrap_err();
+        assert!(
+            matches!(&failure, Failure::Usage(sentence) if sentence.contains("--secret") && sentence.contains("--signing-key")),
+            "{failure}"
+        );
     }
 
     #[test]
     fn a_key_goes_before_a_secret_and_one_that_is_none_is_refused_with_its_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let signer = Signer { secret: Some(SECRET.to_owned()), key: Some(file.path().to_owned()) };
+        let signer = Signer { secret: Some(SECRET.to_owned()), signing_key: Some(file.path().to_owned()) };
         let failure = Token { signer, ..token("") }.make(None, 0).unwrap_err();
         assert!(matches!(&failure, Failure::Refused(sentence) if sentence.contains(&file.path().display().to_string())), "{failure}");
     }

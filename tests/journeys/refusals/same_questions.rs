@@ -1,0 +1,54 @@
+//! What a stranger's id costs: the same questions to the database, in the same order, as an id that never was. So the time of an answer
+//! tells no more than its bytes.
+
+use media_devstack::{Binary, DatabaseRole};
+use media_domain::{AssetId, CaptionTrackId};
+use media_proto::v1::{AssetKind, CaptionKind};
+use tonic::Code;
+
+use super::strangers::{ask, job_and_letter, methods};
+use crate::harness::{World, query_tap::QueryTap, samples};
+
+/// What is asked whether anybody calls or not, and the end of a transaction, which may come after the answer.
+fn is_of_no_call(statement: &str) -> bool {
+    statement.contains("to_regclass") || statement == "ROLLBACK" || statement.starts_with("LISTEN")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_is_anothers_asks_the_database_what_an_id_that_never_was_asks() {
+    let mut world = World::new("same-questions").await;
+    let database = world.isolated().database_url(DatabaseRole::Api);
+    let tap = QueryTap::before(&database).await;
+    let _api = world.start(Binary::Api, &[("MEDIA__DATABASE__URL", &tap.url(&database))]).await;
+    let mut owner = world.caller().await;
+    let id = owner.create(owner.request(AssetKind::Subtitle, "mine.vtt", 10)).await.asset.unwrap().id;
+    let track = owner.import(&id, "en", CaptionKind::Captions, &samples::subtitle()).await.unwrap().id;
+    let (job, letter) = job_and_letter(&world, owner.tenant, &id).await;
+    let mut stranger = world.caller().await;
+    let (never, no_track) = (AssetId::generate().to_string(), CaptionTrackId::generate().to_string());
+    // Well-formed, and no asset's: the first of all ids, the last, and one in the small letters that a ULID may have.
+    let (first, last, small) = ("0".repeat(26), "7ZZZZZZZZZZZZZZZZZZZZZZZZZ".to_owned(), never.to_lowercase());
+    let mut walked = 0;
+    for method in methods() {
+        let theirs = match method.as_str() {
+            "OperationsService/RetryJob" => &job,
+            "OperationsService/RedriveDeadLetters" => &letter,
+            _ => &id,
+        };
+        let mut asked = Vec::new();
+        for (id, track) in [(theirs, &track), (&never, &no_track), (&first, &no_track), (&last, &track), (&small, &no_track)] {
+            tap.take();
+            let Some(answer) = ask(&mut stranger, &method, id, track).await else { break };
+            let statements: Vec<String> = tap.take().into_iter().filter(|statement| !is_of_no_call(statement)).collect();
+            let refused = answer.expect_err(&method);
+            assert_eq!(refused.code(), Code::NotFound, "{method}: {refused:?}");
+            assert!(!statements.is_empty(), "{method} asked nothing");
+            asked.push((refused.message().to_owned(), refused.details().to_vec(), statements));
+        }
+        for other in asked.iter().skip(1) {
+            assert_eq!(asked[0], *other, "{method}");
+        }
+        walked += usize::from(!asked.is_empty());
+    }
+    assert!(walked >= 25, "{walked} methods name an asset");
+}
