@@ -9,6 +9,7 @@ pub mod children;
 pub mod consumer;
 pub mod samples;
 pub mod store_proxy;
+pub mod web;
 pub mod world;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub use caller::Caller;
 pub use children::{child_of, is_running};
 pub use consumer::Consumer;
 pub use store_proxy::{Moment, StoreProxy};
+pub use web::Web;
 pub use world::World;
 
 /// Asks until `ask` gives something, for as long as `limit`; then says what it saw last.

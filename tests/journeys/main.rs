@@ -9,6 +9,8 @@ mod harness;
 #[cfg(test)]
 mod houses;
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod made;

@@ -131,6 +131,7 @@ pub enum FieldReason {
     Invalid,
     SizeExceedsLimit,
     MimeUnsupported,
+    UrlRefused,
 }
 
 /// One field that is not as it has to be.
