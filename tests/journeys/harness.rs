@@ -11,6 +11,7 @@ pub mod consumer;
 pub mod query_tap;
 pub mod samples;
 pub mod store_proxy;
+pub mod web;
 pub mod world;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub use caller::Caller;
 pub use children::{child_of, is_running};
 pub use consumer::Consumer;
 pub use store_proxy::{Moment, StoreProxy};
+pub use web::Web;
 pub use world::World;
 
 /// Asks until `ask` gives something, for as long as `limit`; then says what it saw last.

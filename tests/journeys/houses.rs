@@ -19,6 +19,7 @@ const LINES_MAX: usize = 500;
 /// What each crate may link, of ours. Binaries link rooms, `worker` links the rooms that a loop needs, rooms link `domain`.
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("import-rules", &[]),
     ("runtime", &["domain"]),
     ("captions", &["domain"]),
     ("proto", &["domain"]),
@@ -27,8 +28,8 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("blobs", &["domain"]),
     ("messaging", &["domain"]),
     ("worker", &["domain", "runtime", "storage", "messaging"]),
-    ("api", &["domain", "runtime", "storage", "blobs", "manifests", "captions", "proto"]),
-    ("scanner", &["domain", "runtime", "storage", "messaging", "worker", "blobs"]),
+    ("api", &["domain", "runtime", "storage", "blobs", "manifests", "captions", "proto", "import-rules"]),
+    ("scanner", &["domain", "runtime", "storage", "messaging", "worker", "blobs", "import-rules"]),
     ("transcoder", &["domain", "runtime", "storage", "messaging", "worker", "blobs", "captions"]),
     ("captioner", &["domain", "runtime", "storage", "messaging", "worker", "blobs", "captions"]),
     // Of `worker` only its word on whether the servers are there.

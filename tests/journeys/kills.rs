@@ -13,6 +13,7 @@
 //! - a_job_whose_connections_to_the_store_are_all_cut_goes_on_without_a_failure
 //!
 //! Scanner and captioner:
+//! - a_scanner_killed_in_the_middle_of_an_import_is_followed_by_one_that_begins_anew
 //! - a_scanner_killed_in_mid_scan_is_followed_by_one_that_scans_it_once
 //! - a_captioner_killed_while_it_listens_is_followed_by_one_that_writes_it_down_once
 //! - a_captioner_killed_between_its_captions_and_their_commit_leaves_nothing_of_them
@@ -27,6 +28,7 @@ mod child;
 mod cuts;
 mod durable_consumer;
 mod events;
+mod import;
 mod relay;
 mod scanner;
 mod scene;

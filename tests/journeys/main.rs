@@ -11,6 +11,8 @@ mod houses;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod large;

@@ -32,7 +32,7 @@ mod undelete;
 use media_domain::AssetId;
 use media_proto::{
     FieldMask, Timestamp,
-    v1::{AddReferenceRequest, Asset, AssetKind, DeleteAssetRequest, TenantPolicy, UpdateTenantPolicyRequest},
+    v1::{AddReferenceRequest, Asset, AssetKind, DeleteAssetRequest, KindLimit, TenantPolicy, UpdateTenantPolicyRequest},
 };
 use sqlx::{AssertSqlSafe, PgPool};
 use tonic::Status;
@@ -58,8 +58,14 @@ async fn change(caller: &mut Caller, policy: TenantPolicy, fields: &[&str]) -> R
     Ok(caller.retention.update_tenant_policy(request).await?.into_inner().policy.unwrap())
 }
 
-async fn quota(caller: &mut Caller, bytes: i64) {
+pub async fn quota(caller: &mut Caller, bytes: i64) {
     change(caller, TenantPolicy { quota_bytes: Some(bytes), ..Default::default() }, &["quota_bytes"]).await.unwrap();
+}
+
+/// Lowers the limit of a kind.
+pub async fn lower_limit(caller: &mut Caller, kind: AssetKind, bytes: i64) {
+    let limits = vec![KindLimit { kind: kind.into(), max_bytes: bytes }];
+    change(caller, TenantPolicy { limits, ..Default::default() }, &["limits"]).await.unwrap();
 }
 
 async fn refer(caller: &mut Caller, bundle: &str, asset_id: &str, expire_time: Option<Timestamp>) -> Result<Asset, Status> {

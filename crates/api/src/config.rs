@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use http::HeaderValue;
 use media_blobs::S3Config;
+use media_import_rules::ImportRules;
 use media_runtime::{ExposeSecret, Problem, ProfilesConfig, SecretString, Settings, config::empty_is_none};
 use media_storage::DatabaseConfig;
 use serde::Deserialize;
@@ -29,6 +30,7 @@ pub struct ApiConfig {
     pub playback: PlaybackConfig,
     pub rate_limit: RateLimitConfig,
     pub uploads: UploadsConfig,
+    pub import: ImportRules,
     pub database: DatabaseConfig,
     pub s3: S3Config,
     pub profiles: ProfilesConfig,

@@ -134,6 +134,7 @@ pub enum FieldReason {
     Invalid,
     SizeExceedsLimit,
     MimeUnsupported,
+    UrlRefused,
 }
 
 /// One field that is not as it has to be.

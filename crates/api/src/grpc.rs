@@ -5,6 +5,8 @@ mod asset_update;
 mod assets;
 mod caption_text;
 mod captions;
+mod import;
+mod new_import;
 mod new_upload;
 mod open_upload;
 mod operations;
@@ -23,6 +25,7 @@ use std::sync::Arc;
 
 use media_blobs::Blobs;
 use media_domain::AssetId;
+use media_import_rules::ImportRules;
 use media_proto::{FILE_DESCRIPTOR_SET, v1};
 use media_runtime::trace_context;
 use media_storage::{Database, TenantTx, assets::Asset};
@@ -60,6 +63,8 @@ pub struct Api {
     pub rate_limit: Arc<RateLimit>,
     /// One for each upload that streams through us: each holds two parts in memory.
     pub upload_streams: Semaphore,
+    /// What is fetched from elsewhere, as far as a URL tells it.
+    pub import_rules: ImportRules,
     /// What can be made of an original.
     pub profiles: media_domain::Profiles,
 }

@@ -112,7 +112,9 @@ pub async fn serve(cx: Context<ApiConfig>) -> anyhow::Result<()> {
     });
     let upload_streams = Semaphore::new(config.uploads.streams_max);
     let profiles = config.profiles.load()?;
-    let api = Arc::new(Api { database: database.clone(), blobs, keys, public_url, watchers, rate_limit, upload_streams, profiles });
+    let import_rules = config.import.clone();
+    let api =
+        Arc::new(Api { database: database.clone(), blobs, keys, public_url, watchers, rate_limit, upload_streams, import_rules, profiles });
     let services = grpc::routes(api, jwt_keys, Routes::new(health)).context("the services cannot be described")?;
 
     let tls = ServerTls::load(&config.grpc.tls).await.context("grpc.tls cannot be used")?.map(Arc::new);

@@ -90,6 +90,8 @@ fn show(error: &ApiError) -> Shown {
                     "SIZE_EXCEEDS_LIMIT"
                 } else if is(FieldReason::MimeUnsupported) {
                     "MIME_UNSUPPORTED"
+                } else if is(FieldReason::UrlRefused) {
+                    "URL_REFUSED"
                 } else {
                     "FIELD_INVALID"
                 },

@@ -39,6 +39,8 @@ pub struct Caller {
 pub enum Verb {
     /// Hand files over
     Upload(verbs::upload::Upload),
+    /// Have a file fetched from a URL
+    Import(verbs::import::Import),
     /// Show an asset with its variants, jobs and captions
     Show(verbs::show::Show),
     /// List assets, newest first

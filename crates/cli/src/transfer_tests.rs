@@ -61,6 +61,10 @@ impl UploadService for Signer {
         Err(Status::unimplemented(""))
     }
 
+    async fn import_asset(&self, _: Request<ImportAssetRequest>) -> Result<Response<ImportAssetResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn create_upload(&self, _: Request<CreateUploadRequest>) -> Result<Response<CreateUploadResponse>, Status> {
         Err(Status::unimplemented(""))
     }

@@ -4,6 +4,7 @@ pub mod captions;
 pub mod dead_letters;
 pub mod download;
 pub mod hold;
+pub mod import;
 pub mod jobs;
 pub mod ls;
 pub mod migrate;
@@ -40,6 +41,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Verb::Migrate(migrate) => migrate.run(json).await,
         Verb::Token(token) => token.run(caller.tenant, json),
         Verb::Upload(upload) => upload.run(&Api::connect(&caller).await?, &caller, json).await,
+        Verb::Import(import) => import.run(&Api::connect(&caller).await?, &caller, json).await,
         Verb::Show(show) => show.run(&Api::connect(&caller).await?, json).await,
         Verb::Ls(ls) => ls.run(&Api::connect(&caller).await?, json).await,
         Verb::Watch(watch) => watch.run(&Api::connect(&caller).await?, json).await,

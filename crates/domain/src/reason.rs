@@ -33,6 +33,14 @@ words! {
         Internal = "internal",
         /// The worker died or lost its lease, again and again.
         WorkerLost = "worker_lost",
+        /// The URL leads to where nothing is fetched from: by its scheme, its port, or an address that is not public.
+        UrlRefused = "url_refused",
+        /// The server that the URL names did not give the file.
+        ImportFailed = "import_failed",
+        /// More bytes than the limit for its kind, the service's or the tenant's.
+        SizeExceedsLimit = "size_exceeds_limit",
+        /// The tenant's quota has no room for it.
+        QuotaExceeded = "quota_exceeded",
         /// The spoken language is one that the model does not know.
         LanguageUnsupported = "language_unsupported",
     }

@@ -14,6 +14,8 @@ words! {
         Scan = "scan",
         /// The scan of what was scanned before, by newer signatures or after a release: nothing is made again.
         Rescan = "rescan",
+        /// Fetch the original from elsewhere.
+        Import = "import",
         /// Look into the file and plan what follows.
         Probe = "probe",
         /// 16 kHz mono PCM for the captioner.
@@ -74,7 +76,7 @@ impl Queue {
 impl Group {
     pub const fn queue(self) -> Queue {
         match self {
-            Group::Scan | Group::Rescan => Queue::Scan,
+            Group::Import | Group::Scan | Group::Rescan => Queue::Scan,
             Group::Captions | Group::CaptionCopies => Queue::Caption,
             _ => Queue::Transcode,
         }
@@ -84,7 +86,7 @@ impl Group {
     /// the poster before the rungs.
     pub const fn rank(self) -> i16 {
         match self {
-            Group::Scan | Group::Rescan | Group::Probe | Group::Captions | Group::CaptionCopies => 0,
+            Group::Import | Group::Scan | Group::Rescan | Group::Probe | Group::Captions | Group::CaptionCopies => 0,
             Group::Speech => 1,
             Group::Poster | Group::Subtitles => 2,
             Group::Storyboard | Group::Audio | Group::Stills | Group::Pages => 3,

@@ -1,6 +1,9 @@
 //! The settings of media-scanner; `defaults.toml` says what each is for.
 
+use std::time::Duration;
+
 use media_blobs::S3Config;
+use media_import_rules::ImportRules;
 use media_messaging::AmqpConfig;
 use media_runtime::{Problem, Settings};
 use media_storage::DatabaseConfig;
@@ -17,6 +20,25 @@ pub struct ScannerConfig {
     pub s3: S3Config,
     pub worker: WorkerConfig,
     pub clamd: ClamdConfig,
+    pub import: ImportRules,
+    pub fetch: FetchConfig,
+}
+
+/// How patient an import is with the other side.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FetchConfig {
+    /// For finding an address, connecting, and agreeing on TLS.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// How long nothing may come.
+    #[serde(with = "humantime_serde")]
+    pub idle_timeout: Duration,
+    /// For one import.
+    #[serde(with = "humantime_serde")]
+    pub whole_timeout: Duration,
+    /// Over a minute; 0: no limit.
+    pub slowest_bytes_per_second: u64,
 }
 
 /// clamd never reads more than this of one file (`MaxFileSize` is cut to 2 GiB − 3).
@@ -27,6 +49,12 @@ impl Settings for ScannerConfig {
         let mut problems = self.worker.problems();
         if !(1..=CLAMD_BYTES_MAX).contains(&self.clamd.max_stream_bytes) {
             problems.push(Problem::new("clamd.max_stream_bytes", format!("must be between 1 and {CLAMD_BYTES_MAX}")));
+        }
+        let FetchConfig { connect_timeout, idle_timeout, whole_timeout, .. } = &self.fetch;
+        let limits =
+            [("fetch.connect_timeout", connect_timeout), ("fetch.idle_timeout", idle_timeout), ("fetch.whole_timeout", whole_timeout)];
+        for (place, _) in limits.into_iter().filter(|(_, limit)| limit.is_zero()) {
+            problems.push(Problem::new(place, "must be longer than nothing"));
         }
         problems
     }

@@ -1,7 +1,10 @@
-//! media-scanner: one pass over each original that came in.
+//! media-scanner: fetches what is imported, and makes one pass over each original that came in.
 
 mod clamd;
 mod config;
+mod desk;
+mod fetch;
+mod import;
 mod scan;
 mod sniff;
 
@@ -12,16 +15,25 @@ use media_domain::Profiles;
 use media_messaging::Broker;
 use media_storage::Database;
 
-use crate::{config::ScannerConfig, scan::Scanner};
+use crate::{
+    config::ScannerConfig,
+    desk::Desk,
+    fetch::{Client, SystemResolver},
+    import::Importer,
+    scan::Scanner,
+};
 
 const NAME: &str = "media-scanner";
 
 fn main() -> ExitCode {
     media_runtime::main(NAME, include_str!("../defaults.toml"), async |cx: media_runtime::Context<ScannerConfig>| {
-        let ScannerConfig { database, amqp, s3, worker, clamd } = cx.config.clone();
+        let ScannerConfig { database, amqp, s3, worker, clamd, import, fetch } = cx.config.clone();
         let database = Database::connect(&database, NAME)?;
         let broker = Broker::connect(&amqp, NAME).await?;
-        let scanner = Scanner { database: database.clone(), blobs: Blobs::connect(&s3)?, profiles: Profiles::built_in()?, clamd };
-        media_worker::run(&cx, worker, database, broker, scanner).await
+        let blobs = Blobs::connect(&s3)?;
+        let scanner = Scanner { database: database.clone(), blobs: blobs.clone(), profiles: Profiles::built_in()?, clamd };
+        let client = Client::new(import, fetch, SystemResolver)?;
+        let importer = Importer { database: database.clone(), blobs, client, lease: worker.lease };
+        media_worker::run(&cx, worker, database, broker, Desk { scanner, importer }).await
     })
 }

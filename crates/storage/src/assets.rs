@@ -68,7 +68,8 @@ pub struct NewAsset {
     pub kind: Kind,
     pub source: Source,
     pub blob: BlobName,
-    pub size_bytes: u64,
+    /// `None`: nobody knows yet.
+    pub size_bytes: Option<u64>,
     pub filename: Option<String>,
     pub declared_mime: Option<String>,
     pub declared_sha256: Option<String>,
@@ -195,7 +196,7 @@ impl Assets<'_> {
             new.source.as_str(),
             new.blob.bucket,
             new.blob.key,
-            new.size_bytes.cast_signed(),
+            new.size_bytes.map(u64::cast_signed),
             new.filename,
             new.declared_mime,
             new.declared_sha256,
@@ -469,6 +470,7 @@ impl Assets<'_> {
             return Ok(asset);
         }
         self.0.refuse_if_kept(id).await?;
+        self.0.work().cancel_of_asset(id).await?;
         let done = sqlx::query!(
             "-- assets.delete
             UPDATE media.assets SET deleted_at = now(), playback_epoch = playback_epoch + 1, etag = etag + 1 WHERE id = $1",
@@ -477,7 +479,6 @@ impl Assets<'_> {
         .execute(self.0.connection())
         .await?;
         exactly_one(done.rows_affected(), StorageError::Missing { what: "asset" })?;
-        self.0.work().cancel_of_asset(id).await?;
         self.0.outbox().event(&Event::AssetDeleted(AssetDeleted { asset_id: id })).await?;
         if asset.status == Status::Uploading {
             // The janitor throws the parts away.

@@ -11,9 +11,10 @@ use sqlx::{
 
 use crate::{
     StorageError, across::Across, ai_artifacts::AiArtifacts, assets::Assets, blobs::Blobs, caption_copies::CaptionCopies,
-    caption_tracks::CaptionTracks, dead_letters::DeadLetters, holds::Holds, outbox::Outbox, output_uploads::OutputUploads,
-    quarantine::Quarantine, quota::Quota, references::References, request_ids::RequestIds, tenant_policies::TenantPolicies,
-    transcode_jobs::TranscodeJobs, transcripts::Transcripts, uploads::Uploads, variants::Variants, work::Work,
+    caption_tracks::CaptionTracks, dead_letters::DeadLetters, holds::Holds, imports::Imports, outbox::Outbox,
+    output_uploads::OutputUploads, quarantine::Quarantine, quota::Quota, references::References, request_ids::RequestIds,
+    tenant_policies::TenantPolicies, transcode_jobs::TranscodeJobs, transcripts::Transcripts, uploads::Uploads, variants::Variants,
+    work::Work,
 };
 
 /// How to reach Postgres.
@@ -89,7 +90,7 @@ impl Database {
     /// [`StorageError::Unavailable`] if there is none; [`StorageError::Missing`] if the schema is older.
     pub async fn check(&self) -> Result<(), StorageError> {
         let newest: Option<bool> =
-            sqlx::query_scalar("SELECT to_regclass('media.work') IS NOT NULL AND to_regclass('media.tenant_usage') IS NOT NULL")
+            sqlx::query_scalar("SELECT to_regclass('media.work') IS NOT NULL AND to_regclass('media.import_urls') IS NOT NULL")
                 .fetch_one(&self.pool)
                 .await?;
         if newest == Some(true) { Ok(()) } else { Err(StorageError::Missing { what: "schema: run `media migrate`" }) }
@@ -173,6 +174,9 @@ impl TenantTx {
     }
     pub fn request_ids(&mut self) -> RequestIds<'_> {
         RequestIds(self)
+    }
+    pub fn imports(&mut self) -> Imports<'_> {
+        Imports(self)
     }
     pub fn output_uploads(&mut self) -> OutputUploads<'_> {
         OutputUploads(self)

@@ -32,11 +32,11 @@ impl TenantTx {
             }
         }
         self.work().end_failed(lease, reason, detail).await?;
-        let mut needed = matches!(lease.group, Group::Scan | Group::Rescan | Group::Probe);
+        let mut needed = matches!(lease.group, Group::Import | Group::Scan | Group::Rescan | Group::Probe);
         let failed = self.transcode_jobs().fail(lease.work, reason, detail).await?;
         needed |= failed.iter().any(|job| job.required);
         self.say_failed(lease, failed, reason).await?;
-        if needed && matches!(asset.status, Status::Scanning | Status::Transcoding) {
+        if needed && matches!(asset.status, Status::Uploading | Status::Scanning | Status::Transcoding) {
             self.work().cancel_of_asset(lease.asset).await?;
             self.assets().fail(lease.asset, reason, detail).await?;
         }

@@ -21,6 +21,7 @@ mod erasure;
 pub mod error;
 mod give_up;
 pub mod holds;
+pub mod imports;
 pub mod job_list;
 pub mod migrate;
 pub mod notify;

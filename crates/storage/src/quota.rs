@@ -1,6 +1,6 @@
-//! How much of its quota a tenant takes: originals that are stored, and uploads that are open.
+//! How much of its quota a tenant takes: originals that are stored, uploads that are open, and imports that are under way.
 //!
-//! Triggers on uploads and blobs count (migration 0012), so that every way in which an upload can end releases its bytes. The
+//! Triggers on uploads, imports and blobs count (migrations 0012 and 0016), so that every way in which one can end releases its bytes. The
 //! tenant's row is the last that a transaction locks, but for the policy: after it, nothing that another may hold.
 
 use media_domain::{
@@ -19,7 +19,7 @@ pub struct Quota<'t>(pub(crate) &'t mut TenantTx);
 pub struct Taken {
     /// Of originals that are stored, each object once.
     pub used_bytes: u64,
-    /// Of uploads that are open.
+    /// Of uploads that are open and imports that are under way.
     pub reserved_bytes: u64,
     /// The step of the quota that was told of last.
     warned_percent: u8,
@@ -95,13 +95,19 @@ impl TenantTx {
     /// # Errors
     /// [`StorageError::QuotaExceeded`]: then the transaction must not be committed.
     pub async fn admit(&mut self, asset: AssetId, asked_bytes: u64) -> Result<(), StorageError> {
+        self.fit_quota(asked_bytes).await?;
+        self.settle_retention(&[asset]).await
+    }
+
+    /// Refuses what this transaction has reserved if that is more than there is room for, and warns of what is reached. `asked_bytes`
+    /// of it are what is asked for.
+    pub(crate) async fn fit_quota(&mut self, asked_bytes: u64) -> Result<(), StorageError> {
         let taken = self.quota().lock().await?;
         let policy = self.tenant_policies().current().await?.policy;
         if let Some(quota_bytes) = policy.quota_bytes.filter(|quota| taken.bytes() > *quota) {
             let reserved_bytes = taken.reserved_bytes.saturating_sub(asked_bytes);
             return Err(StorageError::QuotaExceeded { used_bytes: taken.used_bytes, reserved_bytes, asked_bytes, quota_bytes });
         }
-        self.quota().warn(policy.quota_bytes).await?;
-        self.settle_retention(&[asset]).await
+        self.quota().warn(policy.quota_bytes).await
     }
 }

@@ -183,6 +183,7 @@ async fn failed(tx: &mut TenantTx, lease: &Lease, error: &JobError) -> Result<()
 fn said(reason: Reason) -> &'static str {
     match reason {
         Reason::LimitHit => "a limit on memory, time or output was hit at every try",
+        Reason::ImportFailed => "the server that the URL names did not give the file",
         Reason::TimedOut => "processing took longer than its deadline, or stood still",
         _ => "processing failed for a reason of our own",
     }

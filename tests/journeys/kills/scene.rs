@@ -26,7 +26,13 @@ pub struct Scene {
 impl Scene {
     /// These run until the scene ends; what is to be killed is started by [`worker`](Self::worker).
     pub async fn with(name: &str, binaries: &[Binary]) -> Self {
+        Self::prepared(name, |_| (), binaries).await
+    }
+
+    /// The same in a world that something is set in before.
+    pub async fn prepared(name: &str, prepare: impl FnOnce(&mut World), binaries: &[Binary]) -> Self {
         let mut world = World::new(name).await;
+        prepare(&mut world);
         world.fleet.set("MEDIA__WORKER__LEASE", "3s");
         world.fleet.set("MEDIA__WORKER__HEARTBEAT", "500ms");
         world.fleet.set("MEDIA__WORKER__IDLE_POLL", "1s");

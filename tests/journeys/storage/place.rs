@@ -204,7 +204,7 @@ pub fn new_asset(kind: Kind) -> NewAsset {
         kind,
         source: Source::Upload,
         blob: blob(&id.to_string()),
-        size_bytes: 1000,
+        size_bytes: Some(1000),
         filename: Some("a film.mp4".to_owned()),
         declared_mime: None,
         declared_sha256: None,

@@ -22,6 +22,7 @@ const METHODS: &[(&str, Access)] = &[
     ("/media.v1.UploadService/CompleteUpload", WRITE),
     ("/media.v1.UploadService/AbortUpload", WRITE),
     ("/media.v1.UploadService/Upload", WRITE),
+    ("/media.v1.UploadService/ImportAsset", WRITE),
     ("/media.v1.AssetService/GetAsset", READ),
     ("/media.v1.AssetService/BatchGetAssets", READ),
     ("/media.v1.AssetService/ListAssets", READ),

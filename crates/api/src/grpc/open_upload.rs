@@ -85,7 +85,7 @@ impl Uploads {
     }
 
     /// The tenant's own limit, before anything is opened. The service's was looked at with the request.
-    async fn within_tenants_limit(&self, caller: &Caller, new: &NewUpload) -> Result<(), ApiError> {
+    pub(super) async fn within_tenants_limit(&self, caller: &Caller, new: &NewUpload) -> Result<(), ApiError> {
         let mut tx = self.0.begin(caller, "api.create_upload").await?;
         let limit = tx.tenant_policies().current().await?.policy.max_bytes(new.kind);
         let mut violations = Violations::default();
@@ -110,7 +110,7 @@ impl Uploads {
             kind: new.kind,
             source: Source::Upload,
             blob: upload.blob.clone(),
-            size_bytes: new.size_bytes,
+            size_bytes: Some(new.size_bytes),
             filename: Some(new.filename.clone()),
             declared_mime: new.mime.clone(),
             declared_sha256: new.sha256.clone(),

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use media_blobs::{BlobError, SignedUrl, UploadHandle};
 use media_domain::{
-    AssetId, Reason, Status,
+    AssetId, Reason, Source, Status,
     event::{AssetUploaded, Event},
     work::Group,
 };
@@ -76,6 +76,13 @@ impl UploadService for Uploads {
         self.0.rate_limit.take(caller.tenant())?;
         let asset = upload_stream::take(self.clone(), caller, stream).await?;
         Ok(Response::new(v1::UploadResponse { asset: Some(convert::asset(&asset)) }))
+    }
+
+    async fn import_asset(&self, request: Request<v1::ImportAssetRequest>) -> Result<Response<v1::ImportAssetResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        self.0.rate_limit.take(caller.tenant())?;
+        let asset = self.import(&caller, request).await?;
+        Ok(Response::new(v1::ImportAssetResponse { asset: Some(convert::asset(&asset)) }))
     }
 }
 
@@ -183,7 +190,10 @@ impl Uploads {
 
     pub(super) async fn abort(&self, caller: &Caller, id: AssetId) -> Result<Asset, ApiError> {
         let mut tx = self.0.begin(caller, "api.abort_upload").await?;
-        there(tx.assets().lock(id).await?)?;
+        let asset = there(tx.assets().lock(id).await?)?;
+        if asset.source == Source::Imported {
+            return super::import::abort(tx, asset).await;
+        }
         let upload = tx.uploads().of_asset(id).await?.ok_or(ApiError::UploadEnded("gone"))?;
         match upload.state {
             UploadState::Completed => return Err(ended(upload.state)),
