@@ -15,4 +15,5 @@ mod outbox;
 mod place;
 mod relays;
 mod retention;
+mod sharing;
 mod sweeps;

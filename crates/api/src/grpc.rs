@@ -6,6 +6,7 @@ mod assets;
 mod caption_text;
 mod captions;
 mod id_pages;
+mod known_bytes;
 mod new_upload;
 mod open_upload;
 mod operations;

@@ -2,7 +2,7 @@
 
 use media_blobs::S3Config;
 use media_messaging::AmqpConfig;
-use media_runtime::{Problem, Settings};
+use media_runtime::{Problem, ProfilesConfig, Settings};
 use media_storage::DatabaseConfig;
 use media_worker::WorkerConfig;
 use serde::Deserialize;
@@ -16,6 +16,7 @@ pub struct ScannerConfig {
     pub amqp: AmqpConfig,
     pub s3: S3Config,
     pub worker: WorkerConfig,
+    pub profiles: ProfilesConfig,
     pub clamd: ClamdConfig,
 }
 
@@ -24,7 +25,7 @@ const CLAMD_BYTES_MAX: u64 = 2_147_483_645;
 
 impl Settings for ScannerConfig {
     fn problems(&self) -> Vec<Problem> {
-        let mut problems = self.worker.problems();
+        let mut problems = [self.worker.problems(), self.profiles.problems()].concat();
         if !(1..=CLAMD_BYTES_MAX).contains(&self.clamd.max_stream_bytes) {
             problems.push(Problem::new("clamd.max_stream_bytes", format!("must be between 1 and {CLAMD_BYTES_MAX}")));
         }

@@ -8,7 +8,6 @@ mod sniff;
 use std::process::ExitCode;
 
 use media_blobs::Blobs;
-use media_domain::Profiles;
 use media_messaging::Broker;
 use media_storage::Database;
 
@@ -18,10 +17,10 @@ const NAME: &str = "media-scanner";
 
 fn main() -> ExitCode {
     media_runtime::main(NAME, include_str!("../defaults.toml"), async |cx: media_runtime::Context<ScannerConfig>| {
-        let ScannerConfig { database, amqp, s3, worker, clamd } = cx.config.clone();
+        let ScannerConfig { database, amqp, s3, worker, profiles, clamd } = cx.config.clone();
         let database = Database::connect(&database, NAME)?;
         let broker = Broker::connect(&amqp, NAME).await?;
-        let scanner = Scanner { database: database.clone(), blobs: Blobs::connect(&s3)?, profiles: Profiles::built_in()?, clamd };
+        let scanner = Scanner { database: database.clone(), blobs: Blobs::connect(&s3)?, profiles: profiles.load()?, clamd };
         media_worker::run(&cx, worker, database, broker, scanner).await
     })
 }
