@@ -30,6 +30,7 @@ mod versions;
 
 use std::time::Duration;
 
+pub use generated::voice;
 use media_proto::v1::AssetKind;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod captions;
 #[cfg(test)]
+mod dedup;
+#[cfg(test)]
 mod door;
 #[cfg(test)]
 mod harness;

@@ -47,9 +47,12 @@ async fn announce(caller: &mut Caller, bytes: usize) -> Result<String, Status> {
     Ok(caller.uploads.create_upload(request).await?.into_inner().asset.unwrap().id)
 }
 
-/// A letter that is uploaded whole. Its bytes are one more than asked for.
+/// A letter that is uploaded whole, and is like no other. Its bytes are one more than asked for.
 async fn letter(caller: &mut Caller, bytes: usize) -> String {
-    caller.upload(AssetKind::Document, "letter.rtf", &samples::document(bytes)).await
+    let mut letter = samples::document(bytes);
+    let words = AssetId::generate().to_string();
+    letter[20..20 + words.len()].copy_from_slice(words.as_bytes());
+    caller.upload(AssetKind::Document, "letter.rtf", &letter).await
 }
 
 async fn change(caller: &mut Caller, policy: TenantPolicy, fields: &[&str]) -> Result<TenantPolicy, Status> {

@@ -16,4 +16,5 @@ mod place;
 mod relays;
 mod retention;
 mod scale;
+mod sharing;
 mod sweeps;

@@ -112,8 +112,7 @@ pub fn asset(asset: &Asset) -> v1::Asset {
         blurhash: look.map(|look| look.blurhash.clone()).unwrap_or_default(),
         dominant_color: look.map(|look| look.color.clone()).unwrap_or_default(),
         page_count: info.and_then(|info| info.document.as_ref()).map(|document| document.pages.cast_signed()),
-        // One original, one set of bytes: sharing them is a later part's.
-        deduplicated: false,
+        deduplicated: asset.deduplicated,
     }
 }
 

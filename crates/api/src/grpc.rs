@@ -6,6 +6,7 @@ mod assets;
 mod caption_text;
 mod captions;
 mod import;
+mod known_bytes;
 mod new_import;
 mod new_upload;
 mod open_upload;

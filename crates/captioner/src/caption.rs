@@ -109,7 +109,7 @@ async fn commit_heard(tx: &mut TenantTx, lease: &Lease, heard: &Heard) -> Result
         let told = AiArtifactRecorded { asset_id, ai_artifact_id: artifact.id, kind: artifact.kind.to_owned() };
         tx.outbox().event(&Event::AiArtifactRecorded(told)).await?;
     }
-    Ok(())
+    tx.share_ends(lease.asset).await
 }
 
 impl Captioner {

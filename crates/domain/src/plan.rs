@@ -1,5 +1,7 @@
 //! What is made of a file: which profiles apply to what the probe found, grouped into pieces of work.
 
+mod lacking;
+
 use std::time::Duration;
 
 use crate::{
@@ -9,6 +11,8 @@ use crate::{
     profile::{ProfileName, Recipe, Required},
     work::Group,
 };
+
+pub use lacking::lacking;
 
 /// The pieces of work that follow a probe, first in line first.
 #[derive(Clone, Debug, Default, PartialEq)]

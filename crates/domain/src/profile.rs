@@ -98,6 +98,11 @@ impl ProfileName {
         &self.0
     }
 
+    /// Of the variant that the captioner hears.
+    pub fn speech() -> Self {
+        Self("speech".to_owned())
+    }
+
     /// Under which the captioner's work stands among an asset's jobs. No recipe: its result is rows.
     pub fn captions() -> Self {
         Self("captions".to_owned())

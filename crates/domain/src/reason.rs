@@ -47,6 +47,11 @@ words! {
 }
 
 impl Reason {
+    /// Whether the fault is ours, and nothing is wrong with the file.
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Reason::Internal | Reason::WorkerLost)
+    }
+
     /// Whether one output of several may be why: another was perhaps not touched by it. What is wrong with the file itself
     /// is wrong for all.
     pub const fn may_be_one_output(self) -> bool {

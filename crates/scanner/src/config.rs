@@ -5,7 +5,7 @@ use std::time::Duration;
 use media_blobs::S3Config;
 use media_import_rules::ImportRules;
 use media_messaging::AmqpConfig;
-use media_runtime::{Problem, Settings};
+use media_runtime::{Problem, ProfilesConfig, Settings};
 use media_storage::DatabaseConfig;
 use media_worker::WorkerConfig;
 use serde::Deserialize;
@@ -19,6 +19,7 @@ pub struct ScannerConfig {
     pub amqp: AmqpConfig,
     pub s3: S3Config,
     pub worker: WorkerConfig,
+    pub profiles: ProfilesConfig,
     pub clamd: ClamdConfig,
     pub import: ImportRules,
     pub fetch: FetchConfig,
@@ -46,7 +47,7 @@ const CLAMD_BYTES_MAX: u64 = 2_147_483_645;
 
 impl Settings for ScannerConfig {
     fn problems(&self) -> Vec<Problem> {
-        let mut problems = self.worker.problems();
+        let mut problems = [self.worker.problems(), self.profiles.problems()].concat();
         if !(1..=CLAMD_BYTES_MAX).contains(&self.clamd.max_stream_bytes) {
             problems.push(Problem::new("clamd.max_stream_bytes", format!("must be between 1 and {CLAMD_BYTES_MAX}")));
         }

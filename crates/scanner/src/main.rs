@@ -11,7 +11,6 @@ mod sniff;
 use std::process::ExitCode;
 
 use media_blobs::Blobs;
-use media_domain::Profiles;
 use media_messaging::Broker;
 use media_storage::Database;
 
@@ -27,11 +26,11 @@ const NAME: &str = "media-scanner";
 
 fn main() -> ExitCode {
     media_runtime::main(NAME, include_str!("../defaults.toml"), async |cx: media_runtime::Context<ScannerConfig>| {
-        let ScannerConfig { database, amqp, s3, worker, clamd, import, fetch } = cx.config.clone();
+        let ScannerConfig { database, amqp, s3, worker, profiles, clamd, import, fetch } = cx.config.clone();
         let database = Database::connect(&database, NAME)?;
         let broker = Broker::connect(&amqp, NAME).await?;
         let blobs = Blobs::connect(&s3)?;
-        let scanner = Scanner { database: database.clone(), blobs: blobs.clone(), profiles: Profiles::built_in()?, clamd };
+        let scanner = Scanner { database: database.clone(), blobs: blobs.clone(), profiles: profiles.load()?, clamd };
         let client = Client::new(import, fetch, SystemResolver)?;
         let importer = Importer { database: database.clone(), blobs, client, lease: worker.lease };
         media_worker::run(&cx, worker, database, broker, Desk { scanner, importer }).await

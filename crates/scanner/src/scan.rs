@@ -1,5 +1,7 @@
 //! The one pass over an original: hash, clamd and sniffing share each byte that is read.
 
+use std::time::Duration;
+
 use media_blobs::{BlobError, Blobs, Key, keys};
 use media_domain::{
     BlobName, Kind, Profiles, Reason, Status, WorkId,
@@ -21,6 +23,9 @@ use crate::{
     clamd::{Answer, ClamdConfig, ClamdError, Scan},
     sniff,
 };
+
+/// How long a copy is kept that no row names yet: longer than any commit takes.
+const NAMED_WITHIN: Duration = Duration::from_secs(3600);
 
 /// Scans originals.
 pub struct Scanner {
@@ -54,31 +59,53 @@ impl Work for Scanner {
         tx.assets().set_scanned(id, &found.scanned).await?;
         let told = AssetScanned { asset_id: id, verdict: *verdict, sha256: sha256.clone(), mime: mime.clone(), size_bytes: *size_bytes };
         tx.outbox().event(&Event::AssetScanned(told)).await?;
-        tx.blobs().put(&found.after, Some(sha256), Some(*size_bytes)).await?;
-        if found.after != found.before {
+        let is_moved = found.after != found.before;
+        if is_moved {
             tx.assets().set_blob(id, &found.after).await?;
-            tx.blobs().doom_left(&found.before).await?;
+        } else {
+            tx.blobs().put(&found.after, Some(sha256), Some(*size_bytes)).await?;
         }
         if *verdict == Verdict::Infected {
             // What is still made of it cannot be read any more.
             tx.work().revoke_of_asset(id).await?;
             tx.assets().advance(id, Status::Quarantined).await?;
             let told = AssetQuarantined { asset_id: id, signature: signature.clone().unwrap_or_default(), sha256: sha256.clone() };
-            return tx.outbox().event(&Event::AssetQuarantined(told)).await;
+            tx.outbox().event(&Event::AssetQuarantined(told)).await?;
+            tx.rescan_twins(id, sha256).await?;
+        } else {
+            tx.assets().advance(id, Status::Transcoding).await?;
+            self.go_on(tx, lease, found, is_moved).await?;
         }
-        tx.assets().advance(id, Status::Transcoding).await?;
+        if !is_moved {
+            return Ok(());
+        }
+        // Last, for it counts for the quota.
+        tx.blobs().keep(&found.after).await?;
+        tx.blobs().put(&found.after, Some(sha256), Some(*size_bytes)).await?;
+        tx.blobs().doom_left(std::slice::from_ref(&found.before), Duration::ZERO).await
+    }
+}
+
+impl Scanner {
+    /// What follows on a scan that lets the file pass.
+    async fn go_on(&self, tx: &mut TenantTx, lease: &Lease, found: &Found, is_moved: bool) -> Result<(), StorageError> {
+        let id = lease.asset;
         if lease.group == Group::Rescan {
-            return tx.ready_if_complete(id).await.map(|_ready| ());
+            tx.ready_again(id).await?;
+            return tx.share(id, &self.profiles).await;
         }
-        match plan::after_scan(found.kind, mime, &self.profiles) {
+        // What was made before, or let out of quarantine, is made for itself.
+        let is_first = !is_moved && tx.transcode_jobs().list(id).await?.is_empty();
+        if is_first && tx.join_twin(id, Some(&self.profiles)).await? {
+            return Ok(());
+        }
+        match plan::after_scan(found.kind, &found.scanned.mime, &self.profiles) {
             // Nothing is required of these: they pass through, so that consumers see one path.
             Some(plan) => tx.carry_out(id, &plan, found.priority).await,
             None => tx.work().plan(id, Group::Probe, found.priority).await.map(|_planned| ()),
         }
     }
-}
 
-impl Scanner {
     async fn scan(&self, lease: &Lease, progress: &Progress) -> Result<Found, JobError> {
         let mut tx = self.database.in_tenant(lease.tenant, "scanner.read").await?;
         let asset = tx.assets().lookup(lease.asset).await?.ok_or(StorageError::Missing { what: "asset" })?;
@@ -100,6 +127,7 @@ impl Scanner {
         }
         let after = place(&self.blobs, &asset, verdict, lease.work);
         if after != asset.blob {
+            self.expect(lease, &after).await?;
             // A move is copy, commit, delete: the janitor removes what was left after the commit has doomed it.
             self.blobs.copy(&asset.blob, &after).await.map_err(store)?;
         }
@@ -111,6 +139,18 @@ impl Scanner {
             after,
             priority: asset.priority,
         })
+    }
+
+    /// Notes a copy before it is made: nobody else would know of it if this attempt ended before its commit.
+    async fn expect(&self, lease: &Lease, copy: &BlobName) -> Result<(), JobError> {
+        let mut tx = self.database.in_tenant(lease.tenant, "scanner.expect").await?;
+        tx.work().hold(lease).await?;
+        match tx.blobs().expect(copy, NAMED_WITHIN).await {
+            // What an earlier attempt left is just being removed: later its name is free again.
+            Err(error @ StorageError::Changed { .. }) => return Err(JobError::Unavailable(error.into())),
+            expected => expected?,
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Whether what was found in these bytes was released by an administrator. clamd names the first that it finds.

@@ -29,6 +29,7 @@ impl TenantTx {
             return Err(IllegalTransition { from: asset.status, to: Status::Scanning }.into());
         }
         self.work().revoke_of_asset(asset.id).await?;
+        self.leave_followers(asset.id).await?;
         self.assets().advance(asset.id, Status::Scanning).await?;
         self.work().plan(asset.id, Group::Scan, asset.priority).await.map(|_planned| ())
     }
@@ -70,13 +71,14 @@ impl TenantTx {
         Ok(PlannedOne::Planned)
     }
 
-    /// Tries a job again that failed or was cancelled, alone. Its asset must be locked.
+    /// Tries a job again that failed or was cancelled, alone. Its asset must be locked. `known` is its group where no work was
+    /// planned for it: it failed at the asset that this one follows.
     ///
     /// # Errors
-    /// [`StorageError::Missing`] if no work was ever planned for it, which a job in these states rules out.
-    pub async fn retry(&mut self, asset: &Asset, listed: &ListedJob) -> Result<PlannedOne, StorageError> {
+    /// [`StorageError::Missing`] if its group is not known.
+    pub async fn retry(&mut self, asset: &Asset, listed: &ListedJob, known: Option<Group>) -> Result<PlannedOne, StorageError> {
         debug_assert!(matches!(listed.job.state, WorkState::Failed | WorkState::Cancelled), "others are not to be tried again");
-        let group = listed.group.ok_or(StorageError::Missing { what: "work of the job" })?;
+        let group = listed.group.or(known).ok_or(StorageError::Missing { what: "work of the job" })?;
         self.plan_one(asset, group, &listed.job.profile, listed.job.required).await
     }
 }

@@ -3,7 +3,7 @@
 use media_domain::{
     AssetId, BlobName, Kind, MediaInfo, OwnerId, Reason, Source, Status, TenantId,
     asset::{IllegalTransition, RetentionClass},
-    event::{AssetDeleted, AssetFailed, Event},
+    event::{AssetFailed, Event},
     info::Look,
     profile::ProfileName,
     provenance::Provenance,
@@ -58,6 +58,8 @@ pub struct Asset {
     pub info: Option<MediaInfo>,
     pub playback_epoch: i32,
     pub traceparent: Option<String>,
+    /// It shares the stored bytes of an asset that came before it.
+    pub deduplicated: bool,
 }
 
 /// What is known of an asset when its upload begins.
@@ -134,6 +136,7 @@ struct AssetRow {
     media_info: Option<Json<MediaInfo>>,
     playback_epoch: i32,
     traceparent: Option<String>,
+    deduplicated: bool,
 }
 
 impl TryFrom<AssetRow> for Asset {
@@ -174,6 +177,7 @@ impl TryFrom<AssetRow> for Asset {
             info: row.media_info.map(|json| json.0),
             playback_epoch: row.playback_epoch,
             traceparent: row.traceparent,
+            deduplicated: row.deduplicated,
         })
     }
 }
@@ -222,7 +226,7 @@ impl Assets<'_> {
             SELECT id, tenant_id, owner_user_id, kind, source, status, mime, bucket, key, size_bytes, sha256, original_filename,
               width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
               priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
-              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent
+              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent, deduplicated
             FROM media.assets WHERE id = $1"#,
             id.as_uuid(),
         )
@@ -243,7 +247,7 @@ impl Assets<'_> {
             SELECT id, tenant_id, owner_user_id, kind, source, status, mime, bucket, key, size_bytes, sha256, original_filename,
               width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
               priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
-              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent
+              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent, deduplicated
             FROM media.assets WHERE id = ANY ($1::uuid[])"#,
             &ids,
         )
@@ -295,7 +299,7 @@ impl Assets<'_> {
         // Each filter has an index of its own, in the order of the list. Only a plan for this call's filter can choose it; and as row
         // level security hides from the planner how large the tenant is, it would rather sort what it takes for a few rows.
         sqlx::query!(
-            "-- assets.plan_of_list\nSELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true)"
+            "-- assets.plan_of_list\nSELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS plan, set_config('enable_sort', 'off', true) AS sort"
         )
         .fetch_one(self.0.connection())
         .await?;
@@ -305,7 +309,7 @@ impl Assets<'_> {
             SELECT id, tenant_id, owner_user_id, kind, source, status, mime, bucket, key, size_bytes, sha256, original_filename,
               width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
               priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
-              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent
+              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent, deduplicated
             FROM media.assets
             WHERE deleted_at IS NULL
               AND ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR source = $3)
@@ -354,7 +358,12 @@ impl Assets<'_> {
         )
         .execute(self.0.connection())
         .await?;
-        exactly_one(done.rows_affected(), StorageError::Changed { what: "asset" })
+        exactly_one(done.rows_affected(), StorageError::Changed { what: "asset" })?;
+        if matches!(next, Status::Failed | Status::Quarantined) {
+            // Nothing more is made here.
+            self.0.leave_followers(id).await?;
+        }
+        Ok(())
     }
 
     /// Fails an asset with its reason, and tells so.
@@ -461,36 +470,5 @@ impl Assets<'_> {
         .execute(self.0.connection())
         .await?;
         exactly_one(done.rows_affected(), StorageError::Missing { what: "asset" })
-    }
-
-    /// Marks an asset as deleted, ends its playback, gives its upload up and cancels its work. A second time changes nothing.
-    ///
-    /// # Errors
-    /// [`StorageError::Missing`]; [`StorageError::Changed`] if `etag` is given and is not the asset's; [`StorageError::Held`] and
-    /// [`StorageError::Referenced`].
-    pub async fn delete(&mut self, id: AssetId, etag: Option<i64>) -> Result<Asset, StorageError> {
-        let asset = self.lock(id).await?.ok_or(StorageError::Missing { what: "asset" })?;
-        if etag.is_some_and(|etag| etag != asset.etag) {
-            return Err(StorageError::Changed { what: "asset" });
-        }
-        if asset.deleted_at.is_some() {
-            return Ok(asset);
-        }
-        self.0.refuse_if_kept(id).await?;
-        self.0.work().cancel_of_asset(id).await?;
-        let done = sqlx::query!(
-            "-- assets.delete
-            UPDATE media.assets SET deleted_at = now(), playback_epoch = playback_epoch + 1, etag = etag + 1 WHERE id = $1",
-            id.as_uuid(),
-        )
-        .execute(self.0.connection())
-        .await?;
-        exactly_one(done.rows_affected(), StorageError::Missing { what: "asset" })?;
-        self.0.outbox().event(&Event::AssetDeleted(AssetDeleted { asset_id: id })).await?;
-        if asset.status == Status::Uploading {
-            // The janitor throws the parts away.
-            self.0.uploads().give_up(id).await?;
-        }
-        self.lookup(id).await?.ok_or(StorageError::Missing { what: "asset" })
     }
 }

@@ -34,14 +34,15 @@ impl Blobs<'_> {
     }
 
     /// Notes an object before it is written, by a caller that may die before any row names it: unless it is [kept](Self::keep)
-    /// within that time, it is removed.
+    /// within that time, it is removed. An earlier attempt of the same caller may have expected it.
     ///
     /// # Errors
-    /// [`StorageError::Refused`] if it is noted already.
+    /// [`StorageError::Changed`] if it is named by a row, or its time was over: it may be removed at any moment.
     pub async fn expect(&mut self, blob: &BlobName, within: Duration) -> Result<(), StorageError> {
-        sqlx::query!(
+        let done = sqlx::query!(
             "-- blobs.expect
-            INSERT INTO media.blobs (tenant_id, bucket, key, doomed_at) VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4))",
+            INSERT INTO media.blobs (tenant_id, bucket, key, doomed_at) VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4))
+            ON CONFLICT (bucket, key) DO UPDATE SET doomed_at = excluded.doomed_at WHERE blobs.doomed_at > clock_timestamp()",
             self.0.tenant().0,
             blob.bucket,
             blob.key,
@@ -49,7 +50,7 @@ impl Blobs<'_> {
         )
         .execute(self.0.connection())
         .await?;
-        Ok(())
+        exactly_one(done.rows_affected(), StorageError::Changed { what: "blob" })
     }
 
     /// Keeps an object that was expected, in the transaction that names it.
@@ -109,44 +110,64 @@ impl Blobs<'_> {
         .await?)
     }
 
-    /// Dooms the original that an asset has just left, at once, unless another asset names it too.
+    /// Dooms originals and variants that this transaction has ceased to name, unless another row names them too. Whoever was given
+    /// their URLs may read them for `keep` longer.
     ///
     /// # Errors
     /// [`StorageError::Unavailable`] and the like.
-    pub async fn doom_left(&mut self, blob: &BlobName) -> Result<(), StorageError> {
+    pub async fn doom_left(&mut self, left: &[BlobName], keep: Duration) -> Result<(), StorageError> {
+        self.lock(left).await?;
+        let (buckets, keys) = in_columns(left);
         sqlx::query!(
             "-- blobs.doom_left
-            UPDATE media.blobs SET doomed_at = least(doomed_at, clock_timestamp()) WHERE bucket = $1 AND key = $2
-              AND NOT EXISTS (SELECT FROM media.assets a WHERE a.bucket = $1 AND a.key = $2 AND a.purged_at IS NULL)",
-            blob.bucket,
-            blob.key,
+            UPDATE media.blobs b SET doomed_at = least(b.doomed_at, clock_timestamp() + make_interval(secs => $3))
+            FROM unnest($1::text[], $2::text[]) AS n (bucket, key)
+            WHERE b.bucket = n.bucket AND b.key = n.key AND NOT media.is_named(b.bucket, b.key)",
+            &buckets,
+            &keys,
+            keep.as_secs_f64(),
         )
         .execute(self.0.connection())
         .await?;
         Ok(())
     }
 
-    /// Dooms everything of an asset at once: what its rows name, and what else lies in its `folder`, such as variants that were
-    /// made again since. What a row of another asset names stays.
+    /// Locks the rows of objects that this transaction ceases to name: of two who give up the last two names at once, the second
+    /// then sees what the first did.
+    pub(crate) async fn lock(&mut self, names: &[BlobName]) -> Result<(), StorageError> {
+        let (buckets, keys) = in_columns(names);
+        sqlx::query!(
+            "-- blobs.lock
+            SELECT b.key FROM media.blobs b JOIN unnest($1::text[], $2::text[]) AS n (bucket, key) ON b.bucket = n.bucket AND b.key = n.key
+            ORDER BY b.bucket, b.key FOR UPDATE OF b",
+            &buckets,
+            &keys,
+        )
+        .fetch_all(self.0.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Dooms everything of a purged asset at once: what its rows name, and what else lies in its `folder`, such as variants that
+    /// were made again since. What a row of another asset names stays, unless that was purged too.
     ///
     /// # Errors
     /// [`StorageError::Unavailable`] and the like.
-    pub async fn doom_all(&mut self, asset: AssetId, folder: &str) -> Result<u64, StorageError> {
-        let done = sqlx::query!(
+    pub async fn doom_all(&mut self, asset: AssetId, folder: &str) -> Result<(), StorageError> {
+        let names = sqlx::query_as!(
+            BlobName,
             "-- blobs.doom_all
-            UPDATE media.blobs b SET doomed_at = least(b.doomed_at, clock_timestamp())
-            WHERE (starts_with(b.key, $2)
-                OR EXISTS (SELECT FROM media.assets a WHERE a.id = $1 AND a.bucket = b.bucket AND a.key = b.key)
-                OR EXISTS (SELECT FROM media.variants v WHERE v.asset_id = $1 AND v.bucket = b.bucket AND v.key = b.key)
-                OR EXISTS (SELECT FROM media.caption_tracks c WHERE c.asset_id = $1 AND c.bucket = b.bucket AND b.key IN (c.key, c.version_key)))
-              AND NOT EXISTS (SELECT FROM media.assets a WHERE a.id <> $1 AND a.bucket = b.bucket AND a.key = b.key AND a.purged_at IS NULL)
-              AND NOT EXISTS (SELECT FROM media.variants v WHERE v.asset_id <> $1 AND v.bucket = b.bucket AND v.key = b.key)",
+            SELECT b.bucket, b.key FROM media.blobs b
+            WHERE starts_with(b.key, $2)
+              OR EXISTS (SELECT FROM media.assets a WHERE a.id = $1 AND a.bucket = b.bucket AND a.key = b.key)
+              OR EXISTS (SELECT FROM media.variants v WHERE v.asset_id = $1 AND v.bucket = b.bucket AND v.key = b.key)
+              OR EXISTS (SELECT FROM media.caption_tracks c WHERE c.asset_id = $1 AND c.bucket = b.bucket AND b.key IN (c.key, c.version_key))",
             asset.as_uuid(),
             folder,
         )
-        .execute(self.0.connection())
+        .fetch_all(self.0.connection())
         .await?;
-        Ok(done.rows_affected())
+        self.doom_left(&names, Duration::ZERO).await
     }
 
     /// Dooms an object that no row names any more. Whoever was given its URL may read it for `keep` longer.
@@ -180,4 +201,9 @@ impl Blobs<'_> {
         .await?;
         exactly_one(done.rows_affected(), StorageError::Changed { what: "blob" })
     }
+}
+
+/// The columns of a list of names.
+pub(crate) fn in_columns(names: &[BlobName]) -> (Vec<String>, Vec<String>) {
+    names.iter().map(|name| (name.bucket.clone(), name.key.clone())).unzip()
 }

@@ -1,11 +1,11 @@
 //! The end of an asset: its rows go, and with them every name of its bytes.
 
 use media_domain::{
-    AssetId,
+    AssetId, BlobName,
     event::{AssetErased, Event},
 };
 
-use crate::{StorageError, TenantTx, error::exactly_one, retention::Over};
+use crate::{StorageError, TenantTx, blobs::in_columns, error::exactly_one, retention::Over};
 
 impl TenantTx {
     /// Erases an asset that was deleted longer ago than its tenant's grace: all its rows, and of its objects those that no other
@@ -32,19 +32,20 @@ impl TenantTx {
         )
         .fetch_all(self.connection())
         .await?;
+        let names: Vec<BlobName> = names.into_iter().map(|name| BlobName { bucket: name.bucket, key: name.key }).collect();
+        self.blobs().lock(&names).await?;
         self.outbox().event(&Event::AssetErased(AssetErased { asset_id: id })).await?;
         let done =
             sqlx::query!("-- erasure.erase\nDELETE FROM media.assets WHERE id = $1", id.as_uuid()).execute(self.connection()).await?;
         exactly_one(done.rows_affected(), StorageError::Missing { what: "asset" })?;
-        let (buckets, keys): (Vec<String>, Vec<String>) = names.into_iter().map(|name| (name.bucket, name.key)).unzip();
+        let (buckets, keys) = in_columns(&names);
         let tenant = self.tenant().0;
         sqlx::query!(
             "-- erasure.doom
             UPDATE media.blobs b SET doomed_at = coalesce(b.doomed_at, clock_timestamp())
             FROM unnest($2::text[], $3::text[]) AS n (bucket, key)
             WHERE b.tenant_id = $1 AND b.bucket = n.bucket AND b.key = n.key
-              AND NOT EXISTS (SELECT FROM media.assets a WHERE a.tenant_id = $1 AND a.key = n.key AND a.bucket = n.bucket)
-              AND NOT EXISTS (SELECT FROM media.variants v WHERE v.tenant_id = $1 AND v.key = n.key AND v.bucket = n.bucket)
+              AND NOT media.is_named(n.bucket, n.key)
               AND NOT EXISTS (SELECT FROM media.caption_tracks c WHERE c.tenant_id = $1 AND c.key = n.key AND c.bucket = n.bucket)
               AND NOT EXISTS (SELECT FROM media.caption_tracks c WHERE c.tenant_id = $1 AND c.version_key = n.key AND c.bucket = n.bucket)",
             tenant,

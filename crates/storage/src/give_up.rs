@@ -1,13 +1,14 @@
 //! What follows when a piece of work is given up: its jobs fail, and its asset where it cannot be ready without them.
 
 use media_domain::{
-    Kind, Reason, Status,
-    event::{Event, VariantFailed},
+    AssetId, Kind, Reason, Status,
+    event::{AssetQuarantined, Event, VariantFailed},
     profile::ProfileName,
+    reason::Verdict,
     work::Group,
 };
 
-use crate::{StorageError, TenantTx, error::word, transcode_jobs::Job, work::Lease};
+use crate::{StorageError, TenantTx, assets::Asset, error::word, transcode_jobs::Job, work::Lease};
 
 impl TenantTx {
     /// Gives a piece of work up for good: work, jobs, asset, events and a dead letter, all in this transaction. `detail` is
@@ -37,10 +38,29 @@ impl TenantTx {
         needed |= failed.iter().any(|job| job.required);
         self.say_failed(lease, failed, reason).await?;
         if needed && matches!(asset.status, Status::Uploading | Status::Scanning | Status::Transcoding) {
-            self.work().cancel_of_asset(lease.asset).await?;
-            self.assets().fail(lease.asset, reason, detail).await?;
+            self.give_up_asset(lease, &asset, reason, detail).await?;
+        } else {
+            self.share_ends(lease.asset).await?;
         }
         self.dead_letters().insert(lease, reason, detail).await
+    }
+
+    /// What an asset was before a scan that cannot be done, it is again: quarantined for what was found, or ready where the fault is
+    /// ours and nothing is known against its bytes. Else it fails.
+    async fn give_up_asset(&mut self, lease: &Lease, asset: &Asset, reason: Reason, detail: &str) -> Result<(), StorageError> {
+        let sha256 = asset.sha256.clone().unwrap_or_default();
+        if asset.status == Status::Scanning && asset.verdict == Some(Verdict::Infected) {
+            let signature = self.quarantine().signatures(&[asset.id]).await?.pop().map(|(_, signature)| signature).unwrap_or_default();
+            self.work().cancel_of_asset(asset.id).await?;
+            self.assets().advance(asset.id, Status::Quarantined).await?;
+            return self.outbox().event(&Event::AssetQuarantined(AssetQuarantined { asset_id: asset.id, signature, sha256 })).await;
+        }
+        if lease.group == Group::Rescan && reason.is_ours() && !self.is_suspect(&sha256).await? {
+            self.assets().advance(asset.id, Status::Transcoding).await?;
+            return self.ready_again(asset.id).await.map(|_ready| ());
+        }
+        self.work().cancel_of_asset(asset.id).await?;
+        self.assets().fail(asset.id, reason, detail).await
     }
 
     async fn say_failed(&mut self, lease: &Lease, jobs: Vec<Job>, reason: Reason) -> Result<(), StorageError> {
@@ -66,7 +86,19 @@ impl TenantTx {
     ///
     /// # Errors
     /// [`StorageError::Missing`] if the asset is not there.
-    pub async fn ready_if_complete(&mut self, asset: media_domain::AssetId) -> Result<bool, StorageError> {
+    pub async fn ready_if_complete(&mut self, asset: AssetId) -> Result<bool, StorageError> {
+        let is_ready = self.ready_again(asset).await?;
+        if is_ready {
+            self.rescan_if_suspect(asset).await?;
+        }
+        Ok(is_ready)
+    }
+
+    /// The same after a scan of what had been ready before.
+    ///
+    /// # Errors
+    /// [`StorageError::Missing`] if the asset is not there.
+    pub async fn ready_again(&mut self, asset: AssetId) -> Result<bool, StorageError> {
         let locked = self.assets().lock(asset).await?.ok_or(StorageError::Missing { what: "asset" })?;
         if locked.status != Status::Transcoding || self.transcode_jobs().required_missing(asset).await? > 0 {
             return Ok(false);

@@ -70,7 +70,7 @@ impl TenantTx {
         let Some(work) = letter.work else { return Ok(Redriven::Obsolete) };
         let mut outcome = Redriven::Obsolete;
         for listed in self.transcode_jobs().given_up(work).await? {
-            match self.retry(asset, &listed).await? {
+            match self.retry(asset, &listed, None).await? {
                 PlannedOne::Planned => outcome = Redriven::Retried,
                 // All of them are of one group: the first is not planned, and none is.
                 PlannedOne::GroupRuns => return Ok(Redriven::Busy),

@@ -1,7 +1,7 @@
 //! What a deletion cancelled goes on, once the deletion is taken back.
 
 use media_domain::{
-    Reason, Status, WorkId,
+    AssetId, Reason, Status, WorkId,
     event::{AssetUndeleted, Event},
     work::Group,
 };
@@ -15,13 +15,41 @@ impl TenantTx {
         self.outbox().event(&Event::AssetUndeleted(AssetUndeleted { asset_id: asset.id })).await?;
         match asset.status {
             Status::Uploading => self.assets().fail(asset.id, Reason::UploadAborted, "it was deleted while it was uploaded").await,
-            Status::Scanning | Status::Transcoding | Status::Ready => self.resume_work(asset, deleted_at).await,
+            Status::Scanning => self.resume_work(asset, deleted_at).await.map(|_count| ()),
+            // Meanwhile the same may have been made for another asset, or be under way there.
+            Status::Transcoding => {
+                if self.join_twin(asset.id, None).await? {
+                    return Ok(());
+                }
+                let resumed = self.resume_work(asset, deleted_at).await?;
+                // It followed another, and had no work that could be cancelled.
+                if resumed == 0 { self.work().plan(asset.id, Group::Probe, asset.priority).await.map(|_planned| ()) } else { Ok(()) }
+            }
+            Status::Ready => {
+                self.resume_work(asset, deleted_at).await?;
+                if self.has_mirrored_jobs_cancelled(asset.id).await? {
+                    self.join_twin(asset.id, None).await?;
+                }
+                self.rescan_if_suspect(asset.id).await
+            }
             // What is cancelled there was cancelled before, by the failure.
             Status::Failed | Status::Quarantined => Ok(()),
         }
     }
 
-    async fn resume_work(&mut self, asset: &Asset, deleted_at: OffsetDateTime) -> Result<(), StorageError> {
+    /// Whether jobs were cancelled that were another asset's work.
+    async fn has_mirrored_jobs_cancelled(&mut self, asset: AssetId) -> Result<bool, StorageError> {
+        Ok(sqlx::query_scalar!(
+            r#"-- resume.mirrored
+            SELECT EXISTS (SELECT FROM media.transcode_jobs WHERE asset_id = $1 AND work_id IS NULL AND status = 'cancelled') AS "cancelled!""#,
+            asset.as_uuid(),
+        )
+        .fetch_one(self.connection())
+        .await?)
+    }
+
+    /// How many pieces of work go on.
+    async fn resume_work(&mut self, asset: &Asset, deleted_at: OffsetDateTime) -> Result<usize, StorageError> {
         let cancelled = sqlx::query!(
             "-- resume.cancelled
             SELECT id, group_name, state FROM media.work
@@ -32,6 +60,7 @@ impl TenantTx {
         )
         .fetch_all(self.connection())
         .await?;
+        let count = cancelled.len();
         for row in cancelled {
             let (work, group): (WorkId, Group) = (row.id.into(), word("work", "group_name", row.id, &row.group_name)?);
             if row.state == "running" {
@@ -40,7 +69,7 @@ impl TenantTx {
                 self.move_jobs(work, again).await?;
             }
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Its worker has not been told yet, or is about to let go: then the work waits again (`Work::cancelled`).

@@ -112,14 +112,13 @@ impl TryFrom<VariantRow> for Variant {
 }
 
 impl Variants<'_> {
-    /// Writes a variant. One made again takes the row over under its old id; the object that the row named before is doomed.
+    /// Writes a variant. One made again takes the row over under its old id; the object that the row named before
+    /// is doomed, unless another asset shares it.
     ///
     /// # Errors
     /// [`StorageError::Changed`] if the object is doomed.
     pub async fn put(&mut self, variant: &Variant) -> Result<VariantId, StorageError> {
-        if let Some(before) = self.lookup(variant.asset, &variant.profile).await?.filter(|before| before.blob != variant.blob) {
-            self.0.blobs().doom(&before.blob, REPLACED_KEPT).await?;
-        }
+        let before = self.lookup(variant.asset, &variant.profile).await?.map(|before| before.blob).filter(|before| before != &variant.blob);
         self.0.blobs().put(&variant.blob, None, Some(variant.size_bytes)).await?;
         let id = sqlx::query_scalar!(
             "-- variants.put
@@ -155,7 +154,34 @@ impl Variants<'_> {
         )
         .fetch_one(self.0.connection())
         .await?;
+        if let Some(before) = before {
+            self.0.blobs().doom_left(&[before], REPLACED_KEPT).await?;
+        }
         Ok(id.into())
+    }
+
+    /// Gives an asset a variant that another one with the same bytes has: a row of its own that names the same object. `None` if
+    /// the asset has one by this profile, or the object is doomed.
+    ///
+    /// # Errors
+    /// [`StorageError::Refused`] if the asset is not there.
+    pub(crate) async fn share(&mut self, from: &Variant, with: AssetId) -> Result<Option<VariantId>, StorageError> {
+        let id = sqlx::query_scalar!(
+            "-- variants.share
+            INSERT INTO media.variants (id, tenant_id, asset_id, profile, bucket, key, size_bytes, mime, width, height, bitrate,
+              generation, codec, frame_rate, duration_ms, init_bytes, fragments, language, channels, details)
+            SELECT $1, v.tenant_id, $3, v.profile, v.bucket, v.key, v.size_bytes, v.mime, v.width, v.height, v.bitrate,
+              v.generation, v.codec, v.frame_rate, v.duration_ms, v.init_bytes, v.fragments, v.language, v.channels, v.details
+            FROM media.variants v JOIN media.blobs b ON b.bucket = v.bucket AND b.key = v.key AND b.doomed_at IS NULL
+            WHERE v.id = $2
+            ON CONFLICT (tenant_id, asset_id, profile) DO NOTHING RETURNING id",
+            VariantId::generate().as_uuid(),
+            from.id.as_uuid(),
+            with.as_uuid(),
+        )
+        .fetch_optional(self.0.connection())
+        .await?;
+        Ok(id.map(VariantId::from))
     }
 
     /// One variant.

@@ -78,7 +78,7 @@ impl Work for Transcoder {
 
     async fn commit(&self, tx: &mut TenantTx, lease: &Lease, done: &Outcome) -> Result<(), StorageError> {
         match done {
-            Outcome::Probed { info, plan, priority } => commit_probe(tx, lease, info, plan, *priority).await,
+            Outcome::Probed { info, plan, priority } => commit_probe(tx, lease, info, plan, *priority).await?,
             Outcome::Made { variants, tracks, lost, look, priority } => {
                 for track in tracks {
                     imported::commit(tx, lease, track).await?;
@@ -89,9 +89,11 @@ impl Work for Transcoder {
                 if let Some(look) = look {
                     tx.assets().set_look(lease.asset, look).await?;
                 }
-                commit_variants(tx, lease, variants, *priority).await
+                commit_variants(tx, lease, variants, *priority).await?;
             }
         }
+        // Those who follow have it too.
+        tx.share(lease.asset, &self.profiles).await
     }
 }
 

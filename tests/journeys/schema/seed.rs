@@ -60,6 +60,8 @@ async fn seed_table(
         let value = match (column.name.as_str(), parent, words.get(&column.name)) {
             ("tenant_id", ..) => json!(seeded.tenant),
             (_, Some((_, parent, key)), _) => seeded.rows[parent][key].clone(),
+            // A row that may name another of its table names itself.
+            (name, None, _) if references.iter().any(|(own, parent, _)| own == name && parent == table) => full["id"].clone(),
             (_, None, Some(word)) => json!(word),
             (_, None, None) => value_of(table, &column.name, &column.base_type, marker),
         };

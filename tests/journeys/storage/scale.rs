@@ -3,7 +3,10 @@
 //! 20,000 assets in one tenant among 100 tenants; `MEDIA_ASSETS=1000000` and a thousand tenants for the figures of docs/performance.md,
 //! which `make bench-rows` prints.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use media_devstack::{DatabaseRole, Isolated, StackInfo};
 use serde_json::Value;
@@ -151,11 +154,13 @@ fn scans(plan: &Value, found: &mut Vec<(String, Option<String>)>) {
     plan["Plans"].as_array().into_iter().flatten().for_each(|below| scans(below, found));
 }
 
+static PLANNED_SO: LazyLock<String> = LazyLock::new(|| statement("assets.plan_of_list"));
+
 /// As the service begins a transaction, and plans its lists.
 async fn begin(connection: &mut PgConnection, tenant: Uuid) {
     let begin = format!("BEGIN; SELECT set_config('app.tenant_id', '{tenant}', true)");
     connection.execute(AssertSqlSafe(begin)).await.unwrap();
-    connection.execute(AssertSqlSafe(statement("assets.plan_of_list"))).await.unwrap();
+    connection.execute(AssertSqlSafe(PLANNED_SO.clone())).await.unwrap();
 }
 
 /// Plan, and how many rows of the index or table were read to give a page.

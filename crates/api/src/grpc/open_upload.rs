@@ -2,7 +2,7 @@
 
 use media_blobs::{PartPlan, keys};
 use media_domain::{
-    AssetId, Source, UploadId,
+    AssetId, BlobName, Source, UploadId,
     asset::RetentionClass,
     event::{AssetCreated, Event},
 };
@@ -36,7 +36,8 @@ const UNSEEN_TYPE: &str = "application/octet-stream";
 /// An upload that this call opened, or an earlier one under the same request id. That one may have ended.
 pub struct Opened {
     pub asset: Asset,
-    pub upload: Upload,
+    /// `None`: the tenant had the bytes already.
+    pub upload: Option<Upload>,
 }
 
 impl Uploads {
@@ -57,6 +58,11 @@ impl Uploads {
             }
         }
         self.within_tenants_limit(caller, &new).await?;
+        match self.share(caller, &new, once.as_ref()).await? {
+            Some(Ok(asset)) => return Ok(Opened { asset, upload: None }),
+            Some(Err(made)) => return self.opened_before(caller, made).await,
+            None => {}
+        }
         let id = AssetId::generate();
         let blob = self.0.blobs.in_bucket(&keys::original(caller.tenant(), id));
         let plan = PartPlan::for_size(new.size_bytes)?;
@@ -72,7 +78,7 @@ impl Uploads {
             state: UploadState::Open,
         };
         match self.write_new(caller, &new, &upload, once.as_ref()).await {
-            Ok(Ok(asset)) => Ok(Opened { asset, upload }),
+            Ok(Ok(asset)) => Ok(Opened { asset, upload: Some(upload) }),
             Ok(Err(made)) => {
                 self.abort_or_warn(&multipart).await;
                 self.opened_before(caller, made).await
@@ -104,24 +110,7 @@ impl Uploads {
         upload: &Upload,
         once: Option<&Once>,
     ) -> Result<Result<Asset, Uuid>, ApiError> {
-        let asset = NewAsset {
-            id: upload.asset,
-            owner: new.owner,
-            kind: new.kind,
-            source: Source::Upload,
-            blob: upload.blob.clone(),
-            size_bytes: Some(new.size_bytes),
-            filename: Some(new.filename.clone()),
-            declared_mime: new.mime.clone(),
-            declared_sha256: new.sha256.clone(),
-            priority: new.priority.rank(),
-            asked_profiles: new.profiles.clone(),
-            retention_class: RetentionClass::Operational,
-            provenance: None,
-            traceparent: trace_context::current_traceparent(),
-        };
-        let created =
-            Event::AssetCreated(AssetCreated { asset_id: asset.id, owner_user_id: asset.owner, kind: asset.kind, source: asset.source });
+        let asset = new_asset(new, upload.asset, upload.blob.clone());
         let mut tx = self.0.begin(caller, "api.create_upload").await?;
         if let Some(once) = once
             && let Some(made) = once.note(&mut tx, asset.id.as_uuid()).await?
@@ -130,7 +119,7 @@ impl Uploads {
         }
         tx.assets().insert(&asset).await?;
         tx.uploads().insert(upload).await?;
-        tx.outbox().event(&created).await?;
+        tx.outbox().event(&created(&asset)).await?;
         tx.admit(asset.id, upload.size_bytes).await?;
         let row = there(tx.assets().lookup(asset.id).await?)?;
         tx.commit().await?;
@@ -138,7 +127,10 @@ impl Uploads {
     }
 
     async fn opened_before(&self, caller: &Caller, asset: Uuid) -> Result<Opened, ApiError> {
-        let (asset, upload) = self.find(caller, asset.into(), "api.create_upload").await?;
+        let mut tx = self.0.begin(caller, "api.create_upload").await?;
+        // The upload first, as in `find`.
+        let upload = tx.uploads().of_asset(asset.into()).await?;
+        let asset = there(tx.assets().lookup(asset.into()).await?)?;
         Ok(Opened { asset, upload })
     }
 
@@ -148,9 +140,9 @@ impl Uploads {
     /// What the store says.
     pub async fn show(&self, Opened { asset, upload }: Opened) -> Result<v1::CreateUploadResponse, ApiError> {
         let asset = Some(convert::asset(&asset));
-        if upload.state != UploadState::Open {
+        let Some(upload) = upload.filter(|upload| upload.state == UploadState::Open) else {
             return Ok(v1::CreateUploadResponse { asset, plan: None });
-        }
+        };
         let (now, handle) = (OffsetDateTime::now_utc(), handle(&upload));
         let mut parts = Vec::new();
         for (number, size) in plan_of(&upload)?.parts().take(PARTS_SIGNED_AT_FIRST) {
@@ -164,4 +156,28 @@ impl Uploads {
         };
         Ok(v1::CreateUploadResponse { asset, plan: Some(plan) })
     }
+}
+
+/// What is written of a file when it is announced.
+pub(super) fn new_asset(new: &NewUpload, id: AssetId, blob: BlobName) -> NewAsset {
+    NewAsset {
+        id,
+        owner: new.owner,
+        kind: new.kind,
+        source: Source::Upload,
+        blob,
+        size_bytes: Some(new.size_bytes),
+        filename: Some(new.filename.clone()),
+        declared_mime: new.mime.clone(),
+        declared_sha256: new.sha256.clone(),
+        priority: new.priority.rank(),
+        asked_profiles: new.profiles.clone(),
+        retention_class: RetentionClass::Operational,
+        provenance: None,
+        traceparent: trace_context::current_traceparent(),
+    }
+}
+
+pub(super) fn created(asset: &NewAsset) -> Event {
+    Event::AssetCreated(AssetCreated { asset_id: asset.id, owner_user_id: asset.owner, kind: asset.kind, source: asset.source })
 }

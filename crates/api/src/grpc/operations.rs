@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 
-use media_domain::{DeadLetterId, JobId, Status, ids::NotAnId, work::WorkState};
+use media_domain::{
+    DeadLetterId, JobId, Status,
+    ids::NotAnId,
+    plan::{self, One},
+    profile::ProfileName,
+    work::{Group, WorkState},
+};
 use media_proto::v1::{self, operations_service_server::OperationsService};
-use media_storage::{again::PlannedOne, dead_letters::DeadLetterFilter, job_list::JobFilter, outbox_replay::Replay};
+use media_storage::{again::PlannedOne, assets::Asset, dead_letters::DeadLetterFilter, job_list::JobFilter, outbox_replay::Replay};
 use tonic::{Request, Response};
 
 use super::{Api, there};
@@ -85,13 +91,21 @@ impl Operations {
         if !matches!(listed.job.state, WorkState::Failed | WorkState::Cancelled) {
             return Err(ApiError::JobIs(listed.job.state));
         }
-        match tx.retry(&asset, &listed).await? {
+        match tx.retry(&asset, &listed, self.group_of(&asset, &listed.job.profile)).await? {
             PlannedOne::Planned => {}
             PlannedOne::GroupRuns => return Err(ApiError::GroupRuns),
         }
         let listed = tx.transcode_jobs().lookup(id).await?.ok_or(ApiError::JobNotFound)?;
         tx.commit().await?;
         Ok(v1::RetryJobResponse { job: Some(show::asset_job(&listed)) })
+    }
+
+    /// The group that makes a profile of an asset.
+    fn group_of(&self, asset: &Asset, profile: &ProfileName) -> Option<Group> {
+        match plan::one(asset.kind, asset.info.as_ref(), &self.0.profiles, profile) {
+            One::Make(group) => Some(group),
+            One::Skip(_) | One::Unknown => (profile == &ProfileName::captions()).then_some(Group::Captions),
+        }
     }
 
     async fn dead_letters(&self, caller: &Caller, request: v1::ListDeadLettersRequest) -> Result<v1::ListDeadLettersResponse, ApiError> {

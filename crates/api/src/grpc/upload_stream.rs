@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use media_blobs::PartWriter;
 use media_proto::v1::{self, upload_request::Content};
-use media_storage::{assets::Asset, uploads::UploadState};
+use media_storage::{
+    assets::Asset,
+    uploads::{Upload, UploadState},
+};
 use tokio::time::timeout;
 use tonic::Streaming;
 use tracing::{Instrument as _, Span};
 
 use super::{
-    open_upload::Opened,
     upload_parts::plan_of,
     uploads::{Uploads, handle},
 };
@@ -39,12 +41,10 @@ async fn from_announcement(uploads: &Uploads, caller: &Caller, mut stream: Strea
     let _permit = uploads.0.upload_streams.try_acquire().map_err(|_| ApiError::Busy("as many uploads stream through as may at once"))?;
     let may_go_on = !announcement.request_id.is_empty();
     let opened = uploads.open(caller, announcement).await?;
-    if opened.upload.state != UploadState::Open {
-        return Ok(opened.asset);
-    }
+    let Some(upload) = opened.upload.filter(|upload| upload.state == UploadState::Open) else { return Ok(opened.asset) };
     let id = opened.asset.id;
     let stored = async {
-        send(uploads, &opened, &mut stream).await?;
+        send(uploads, &upload, &mut stream).await?;
         uploads.complete(caller, v1::CompleteUploadRequest { asset_id: id.to_string(), parts: Vec::new() }).await
     };
     let stored = stored.await;
@@ -58,7 +58,7 @@ async fn from_announcement(uploads: &Uploads, caller: &Caller, mut stream: Strea
 }
 
 /// Sends what comes, as the parts that were planned.
-async fn send(uploads: &Uploads, Opened { upload, .. }: &Opened, stream: &mut Streaming<v1::UploadRequest>) -> Result<(), ApiError> {
+async fn send(uploads: &Uploads, upload: &Upload, stream: &mut Streaming<v1::UploadRequest>) -> Result<(), ApiError> {
     let mut writer = PartWriter::new(uploads.0.blobs.clone(), handle(upload), plan_of(upload)?.part_size());
     while let Some(content) = next(stream).await? {
         let Content::Chunk(chunk) = content else {
