@@ -1,6 +1,8 @@
 //! Behaviour seen from outside, on real servers. Run them with `make test`.
 
 #[cfg(test)]
+mod ai;
+#[cfg(test)]
 mod captions;
 #[cfg(test)]
 mod door;

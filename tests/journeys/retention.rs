@@ -58,7 +58,7 @@ async fn change(caller: &mut Caller, policy: TenantPolicy, fields: &[&str]) -> R
     Ok(caller.retention.update_tenant_policy(request).await?.into_inner().policy.unwrap())
 }
 
-async fn quota(caller: &mut Caller, bytes: i64) {
+pub async fn quota(caller: &mut Caller, bytes: i64) {
     change(caller, TenantPolicy { quota_bytes: Some(bytes), ..Default::default() }, &["quota_bytes"]).await.unwrap();
 }
 

@@ -48,6 +48,9 @@ pub enum ApiError {
     /// Also for a job of another tenant, and for one of a deleted asset.
     #[error("there is no such job")]
     JobNotFound,
+    /// Also for one of another tenant.
+    #[error("there is no such AI artifact")]
+    AiArtifactNotFound,
     #[error("there is no such dead letter")]
     DeadLetterNotFound,
     /// Only what failed or was cancelled can be tried again.

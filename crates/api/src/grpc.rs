@@ -1,6 +1,7 @@
 //! The gRPC services, a file per service. Handlers get a checked [`Caller`] and nothing else that names a tenant.
 
 mod again;
+mod ai_artifacts;
 mod asset_update;
 mod assets;
 mod caption_text;
@@ -31,10 +32,11 @@ use tokio::sync::Semaphore;
 use tonic::service::Routes;
 use url::Url;
 use v1::{
-    asset_service_server::AssetServiceServer, caption_service_server::CaptionServiceServer,
-    operations_service_server::OperationsServiceServer, playback_service_server::PlaybackServiceServer,
-    quarantine_service_server::QuarantineServiceServer, retention_service_server::RetentionServiceServer,
-    transcript_service_server::TranscriptServiceServer, upload_service_server::UploadServiceServer,
+    ai_artifact_service_server::AiArtifactServiceServer, asset_service_server::AssetServiceServer,
+    caption_service_server::CaptionServiceServer, operations_service_server::OperationsServiceServer,
+    playback_service_server::PlaybackServiceServer, quarantine_service_server::QuarantineServiceServer,
+    retention_service_server::RetentionServiceServer, transcript_service_server::TranscriptServiceServer,
+    upload_service_server::UploadServiceServer,
 };
 
 use crate::{
@@ -89,6 +91,7 @@ pub fn routes(api: Arc<Api>, keys: Arc<JwtKeys>, health: Routes) -> Result<Route
     let services = health
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
+        .add_service(AiArtifactServiceServer::new(ai_artifacts::AiArtifacts(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(UploadServiceServer::new(uploads::Uploads(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(AssetServiceServer::new(assets::Assets(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(OperationsServiceServer::new(operations::Operations(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))

@@ -43,6 +43,7 @@ macro_rules! paged {
 
 paged!(ListAssetsRequest of "assets" { page_size, page_token });
 paged!(ListJobsRequest of "jobs" { page_size, page_token });
+paged!(ListAiArtifactsRequest of "ai artifacts" { page_size, page_token });
 paged!(ListDeadLettersRequest of "dead letters" { page_size, page_token });
 paged!(ReplayEventsRequest of "events" { page_token });
 

@@ -105,6 +105,7 @@ fn show(error: &ApiError) -> Shown {
         }
         ApiError::CaptionsBusy => Shown::new(Code::Aborted, "CONTENTION").retry(LATER),
         ApiError::JobNotFound => Shown::new(Code::NotFound, "JOB_NOT_FOUND"),
+        ApiError::AiArtifactNotFound => Shown::new(Code::NotFound, "AI_ARTIFACT_NOT_FOUND"),
         ApiError::DeadLetterNotFound => Shown::new(Code::NotFound, "DEAD_LETTER_NOT_FOUND"),
         ApiError::JobIs(state) => Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("from", state).with("to", "waiting"),
         ApiError::GroupRuns => Shown::new(Code::Aborted, "CONTENTION").retry(LATER),

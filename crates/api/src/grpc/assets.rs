@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use media_domain::{AssetId, ids::NotAnId};
+use media_domain::{AssetId, ids::NotAnId, provenance::ArtifactKind};
 use media_proto::v1::{self, asset_service_server::AssetService};
 use media_storage::{
     StorageError,
@@ -99,11 +99,16 @@ impl Assets {
         let variants = tx.variants().list(id).await?;
         let jobs = tx.transcode_jobs().list(id).await?;
         let tracks = tx.caption_tracks().list(id).await?;
+        let provenance = match ArtifactKind::of(asset.kind) {
+            Some(_) => tx.ai_artifacts().provenance_of(id).await?,
+            None => None,
+        };
         Ok(v1::GetAssetResponse {
             asset: Some(convert::asset(&asset)),
             variants: variants.iter().map(convert::variant).collect(),
             jobs: jobs.iter().map(convert::job).collect(),
             caption_tracks: tracks.iter().map(convert::caption_track).collect(),
+            provenance: provenance.as_ref().map(convert::provenance::show),
         })
     }
 

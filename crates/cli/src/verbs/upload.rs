@@ -18,6 +18,7 @@ use crate::{
     output,
     part_plan::PartPlan,
     progress::Progress,
+    provenance::Provenance,
     transfer::{Transfer, http_client},
     verbs::watch,
     words,
@@ -30,7 +31,7 @@ pub struct Upload {
     /// The files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// What they are: image, audio, video, document, subtitle; without it, by their bytes and names
+    /// What they are: image, audio, video, document, subtitle; without it, by their bytes and names. Of what AI made: ai_image, ai_audio
     #[arg(long)]
     kind: Option<Kind>,
     /// Whose they are; without it, the token's subject
@@ -45,6 +46,8 @@ pub struct Upload {
     /// Do not read a file beforehand for its SHA-256: neither damage on the way nor bytes that are already there will be found
     #[arg(long)]
     no_hash: bool,
+    #[command(flatten)]
+    provenance: Provenance,
     /// Follow each file until it is done
     #[arg(long, short)]
     watch: bool,
@@ -94,6 +97,7 @@ impl Upload {
             profiles: self.profiles.clone(),
             priority: words::priority_named(self.priority).into(),
             request_id: Uuid::new_v4().to_string(),
+            provenance: self.provenance.message(),
         };
         let answer = call(|| {
             let (mut uploads, request) = (api.uploads.clone(), request.clone());
