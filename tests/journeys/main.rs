@@ -21,6 +21,8 @@ mod operations;
 #[cfg(test)]
 mod pass_through;
 #[cfg(test)]
+mod playback;
+#[cfg(test)]
 mod players;
 #[cfg(test)]
 mod progress;

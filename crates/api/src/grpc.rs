@@ -6,6 +6,7 @@ mod asset_update;
 mod assets;
 mod caption_text;
 mod captions;
+mod generate_captions;
 mod id_pages;
 mod new_upload;
 mod open_upload;
@@ -13,6 +14,7 @@ mod operations;
 mod playback;
 mod quarantine;
 mod retention;
+mod shown;
 mod tenant_policy;
 mod transcripts;
 mod upload_parts;
@@ -108,6 +110,25 @@ pub fn routes(api: Arc<Api>, keys: Arc<JwtKeys>, health: Routes) -> Result<Route
 /// The id that a request names.
 fn asset_id(text: &str) -> Result<AssetId, ApiError> {
     text.parse().map_err(|error: media_domain::ids::NotAnId| Violations::of("asset_id", format!("is {error}")))
+}
+
+/// The ids that a request for several assets names, each once.
+///
+/// # Errors
+/// [`ApiError::Invalid`] if there are too many, or one is none.
+fn asset_ids(given: &[String]) -> Result<Vec<AssetId>, ApiError> {
+    if given.len() > MAX_PAGE_SIZE as usize {
+        return Err(Violations::of("asset_ids", format!("names {} assets, the limit is {MAX_PAGE_SIZE}", given.len())));
+    }
+    let mut ids: Vec<AssetId> = Vec::with_capacity(given.len());
+    for text in given {
+        let id =
+            text.parse().map_err(|error: media_domain::ids::NotAnId| Violations::of("asset_ids", format!("holds one that is {error}")))?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
 }
 
 /// The etag that a request gives, where it gives one.

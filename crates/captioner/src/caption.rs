@@ -107,7 +107,7 @@ async fn commit_heard(tx: &mut TenantTx, lease: &Lease, heard: &Heard) -> Result
         let told = AiArtifactRecorded { asset_id, ai_artifact_id: artifact.id, kind: artifact.kind };
         tx.outbox().event(&Event::AiArtifactRecorded(told)).await?;
     }
-    Ok(())
+    tx.next_language(lease).await
 }
 
 impl Captioner {

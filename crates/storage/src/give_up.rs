@@ -40,7 +40,8 @@ impl TenantTx {
             self.work().cancel_of_asset(lease.asset).await?;
             self.assets().fail(lease.asset, reason, detail).await?;
         }
-        self.dead_letters().insert(lease, reason, detail).await
+        self.dead_letters().insert(lease, reason, detail).await?;
+        self.next_language(lease).await
     }
 
     async fn say_failed(&mut self, lease: &Lease, jobs: Vec<Job>, reason: Reason) -> Result<(), StorageError> {

@@ -135,7 +135,7 @@ async fn transcript(caller: &mut Caller, id: &str) -> Vec<(i64, i64, String)> {
 }
 
 /// A few words by a synthesiser, as AAC.
-fn voice() -> Vec<u8> {
+pub fn voice() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let spoken = folder.path().join("voice.wav").display().to_string();
     samples::run(Command::new("espeak-ng").args(["-v", "en-us", "-w", &spoken, "Good morning and welcome to this short film."]));

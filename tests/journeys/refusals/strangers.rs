@@ -185,10 +185,11 @@ pub fn methods() -> BTreeSet<String> {
 pub async fn ask(caller: &mut Caller, method: &str, asset_id: &str, track_id: &str) -> Option<Result<(), Status>> {
     let (asset_id, caption_track_id) = (asset_id.to_owned(), track_id.to_owned());
     let answered = match method {
-        // Their answers to strangers have tests of their own, such as `requests::edits`.
+        // Their answers to strangers have tests of their own, such as `requests::edits` and `playback::batch`.
         "UploadService/CreateUpload"
         | "UploadService/Upload"
         | "AssetService/BatchGetAssets"
+        | "PlaybackService/BatchGetPlayback"
         | "AssetService/ListAssets"
         | "RetentionService/GetTenantPolicy"
         | "RetentionService/UpdateTenantPolicy" => return None,

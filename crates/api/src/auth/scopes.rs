@@ -32,6 +32,7 @@ const METHODS: &[(&str, Access)] = &[
     ("/media.v1.AssetService/ReprocessAsset", WRITE),
     ("/media.v1.AssetService/RequestVariant", WRITE),
     ("/media.v1.PlaybackService/GetPlayback", READ),
+    ("/media.v1.PlaybackService/BatchGetPlayback", READ),
     ("/media.v1.PlaybackService/GetDownloadUrl", READ),
     ("/media.v1.PlaybackService/RevokePlayback", WRITE),
     ("/media.v1.CaptionService/GenerateCaptions", WRITE),

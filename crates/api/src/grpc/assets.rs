@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use media_domain::{AssetId, ids::NotAnId, provenance::ArtifactKind};
+use media_domain::{AssetId, provenance::ArtifactKind};
 use media_proto::v1::{self, asset_service_server::AssetService};
 use media_storage::{
     StorageError,
@@ -11,7 +11,7 @@ use media_storage::{
 use tonic::{Request, Response};
 
 use super::{
-    Api, MAX_PAGE_SIZE, again, asset_id,
+    Api, again, asset_id, asset_ids,
     asset_update::AssetUpdate,
     etag,
     new_upload::is_sha256,
@@ -113,16 +113,7 @@ impl Assets {
     }
 
     async fn batch_get(&self, caller: &Caller, request: v1::BatchGetAssetsRequest) -> Result<v1::BatchGetAssetsResponse, ApiError> {
-        if request.asset_ids.len() > MAX_PAGE_SIZE as usize {
-            return Err(Violations::of("asset_ids", format!("names {} assets, the limit is {MAX_PAGE_SIZE}", request.asset_ids.len())));
-        }
-        let mut ids: Vec<AssetId> = Vec::with_capacity(request.asset_ids.len());
-        for text in &request.asset_ids {
-            let id = text.parse().map_err(|error: NotAnId| Violations::of("asset_ids", format!("holds one that is {error}")))?;
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
+        let ids = asset_ids(&request.asset_ids)?;
         let mut tx = self.0.begin(caller, "api.batch_get_assets").await?;
         let mut found: HashMap<AssetId, Asset> = tx.assets().lookup_many(&ids).await?.into_iter().map(|asset| (asset.id, asset)).collect();
         let mut answer = v1::BatchGetAssetsResponse::default();

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use media_domain::{DeadLetterId, JobId, Status, ids::NotAnId, work::WorkState};
+use media_domain::{
+    DeadLetterId, JobId, Status,
+    ids::NotAnId,
+    work::{Group, WorkState},
+};
 use media_proto::v1::{self, operations_service_server::OperationsService};
 use media_storage::{again::PlannedOne, dead_letters::DeadLetterFilter, job_list::JobFilter, outbox_replay::Replay};
 use tonic::{Request, Response};
 use uuid::Uuid;
 
-use super::{Api, page_size, there};
+use super::{Api, generate_captions, page_size, there};
 use crate::{
     auth::Caller,
     convert::{self, operations as show},
@@ -90,6 +94,9 @@ impl Operations {
         }
         if !matches!(listed.job.state, WorkState::Failed | WorkState::Cancelled) {
             return Err(ApiError::JobIs(listed.job.state));
+        }
+        if matches!(listed.group, Some(Group::Speech | Group::Captions)) {
+            generate_captions::wanted(&mut tx).await?;
         }
         match tx.retry(&asset, &listed).await? {
             PlannedOne::Planned => {}
