@@ -4,7 +4,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "media/v1/asset.proto",
     "media/v1/upload_service.proto",
     "media/v1/asset_service.proto",
@@ -14,6 +14,7 @@ const FILES: [&str; 10] = [
     "media/v1/operations_service.proto",
     "media/v1/quarantine_service.proto",
     "media/v1/retention_service.proto",
+    "media/v1/ai_artifact_service.proto",
     "media/v1/events.proto",
 ];
 

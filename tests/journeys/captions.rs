@@ -15,11 +15,16 @@
 //! - copies::what_is_approved_while_a_copy_is_made_is_what_lies_there_in_the_end
 //! - copies::what_is_approved_in_the_last_moment_of_the_work_is_copied_by_another
 //! - copies::a_captioner_killed_between_a_copy_and_its_row_is_followed_by_one_that_does_it_again
+//! - asked::on_request_speech_is_made_first_and_captions_follow_in_the_language_that_was_asked_for
+//! - asked::without_captions_nobody_gets_any_by_whatever_way_they_ask
+//! - asked::captions_are_made_in_each_language_of_the_policy_also_after_one_that_fails
+//! - asked::the_language_is_kept_when_captions_are_planned_again
 //! - generated::the_same_bytes_are_heard_once_by_a_tenant_and_again_by_another
 //! - searched::a_search_answers_asset_time_and_words_of_its_own_tenant_only
 //! - searched::a_search_goes_on_by_pages_and_leaves_out_what_is_deleted
 //! - command_line::a_person_reviews_captions_from_a_shell
 
+mod asked;
 mod command_line;
 mod copies;
 mod generated;

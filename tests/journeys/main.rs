@@ -1,6 +1,8 @@
 //! Behaviour seen from outside, on real servers. Run them with `make test`.
 
 #[cfg(test)]
+mod ai;
+#[cfg(test)]
 mod captions;
 #[cfg(test)]
 mod dedup;
@@ -24,6 +26,8 @@ mod made;
 mod operations;
 #[cfg(test)]
 mod pass_through;
+#[cfg(test)]
+mod playback;
 #[cfg(test)]
 mod players;
 #[cfg(test)]

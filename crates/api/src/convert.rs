@@ -1,11 +1,13 @@
 //! Rows to protobuf.
 
 pub mod operations;
+pub mod provenance;
 
 use media_domain::{
     CaptionKind, CaptionSource, CaptionTrackId, Kind, Source, Status,
     asset::{Priority, RetentionClass},
     caption::TrackState,
+    provenance::ArtifactKind,
     reason::Verdict,
     work::WorkState,
 };
@@ -32,6 +34,7 @@ words!(kind, read_kind: Kind <-> AssetKind { Image, Audio, Video, Document, Subt
 words!(source, read_source: Source <-> AssetSource { Upload, AiGenerated, Imported });
 words!(caption_kind, read_caption_kind: CaptionKind <-> CaptionKind { Captions, Subtitles, Descriptions });
 words!(caption_source, read_caption_source: CaptionSource <-> CaptionSource { Ai, Human, Imported });
+words!(artifact_kind, read_artifact_kind: ArtifactKind <-> AiArtifactKind { Transcript, AiImage, AiAudio });
 words!(status, read_status: Status <-> AssetStatus { Uploading, Scanning, Transcoding, Ready, Failed, Quarantined });
 
 /// `None` for unspecified.

@@ -42,12 +42,18 @@ pub enum ApiError {
     /// Mend the file. The line is counted from 1; what is said of it never repeats the file's text.
     #[error("{field}: {said}")]
     CaptionSyntax { field: &'static str, line: usize, said: String },
+    /// Change the tenant's policy.
+    #[error("the tenant's policy has no captions")]
+    CaptionsOff,
     /// Come back later: an asset is heard for one language at a time.
     #[error("the asset is being heard for another language")]
     CaptionsBusy,
     /// Also for a job of another tenant, and for one of a deleted asset.
     #[error("there is no such job")]
     JobNotFound,
+    /// Also for one of another tenant.
+    #[error("there is no such AI artifact")]
+    AiArtifactNotFound,
     #[error("there is no such dead letter")]
     DeadLetterNotFound,
     /// Only what failed or was cancelled can be tried again.

@@ -1,10 +1,12 @@
 //! The gRPC services, a file per service. Handlers get a checked [`Caller`] and nothing else that names a tenant.
 
 mod again;
+mod ai_artifacts;
 mod asset_update;
 mod assets;
 mod caption_text;
 mod captions;
+mod generate_captions;
 mod import;
 mod known_bytes;
 mod new_import;
@@ -14,6 +16,7 @@ mod operations;
 mod playback;
 mod quarantine;
 mod retention;
+mod shown;
 mod tenant_policy;
 mod transcripts;
 mod upload_parts;
@@ -34,10 +37,11 @@ use tokio::sync::Semaphore;
 use tonic::service::Routes;
 use url::Url;
 use v1::{
-    asset_service_server::AssetServiceServer, caption_service_server::CaptionServiceServer,
-    operations_service_server::OperationsServiceServer, playback_service_server::PlaybackServiceServer,
-    quarantine_service_server::QuarantineServiceServer, retention_service_server::RetentionServiceServer,
-    transcript_service_server::TranscriptServiceServer, upload_service_server::UploadServiceServer,
+    ai_artifact_service_server::AiArtifactServiceServer, asset_service_server::AssetServiceServer,
+    caption_service_server::CaptionServiceServer, operations_service_server::OperationsServiceServer,
+    playback_service_server::PlaybackServiceServer, quarantine_service_server::QuarantineServiceServer,
+    retention_service_server::RetentionServiceServer, transcript_service_server::TranscriptServiceServer,
+    upload_service_server::UploadServiceServer,
 };
 
 use crate::{
@@ -103,6 +107,7 @@ pub fn routes(api: Arc<Api>, keys: Arc<JwtKeys>, health: Routes) -> Result<Route
     let services = health
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
+        .add_service(AiArtifactServiceServer::new(ai_artifacts::AiArtifacts(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(UploadServiceServer::new(uploads::Uploads(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(AssetServiceServer::new(assets::Assets(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
         .add_service(OperationsServiceServer::new(operations::Operations(Arc::clone(&api))).max_decoding_message_size(MAX_REQUEST_BYTES))
@@ -119,6 +124,28 @@ pub fn routes(api: Arc<Api>, keys: Arc<JwtKeys>, health: Routes) -> Result<Route
 /// The id that a request names.
 fn asset_id(text: &str) -> Result<AssetId, ApiError> {
     text.parse().map_err(|error: media_domain::ids::NotAnId| Violations::of("asset_id", format!("is {error}")))
+}
+
+/// How many assets one call may ask for.
+const MAX_BATCH: usize = 200;
+
+/// The ids that a request for several assets names, each once.
+///
+/// # Errors
+/// [`ApiError::Invalid`] if there are too many, or one is none.
+fn asset_ids(given: &[String]) -> Result<Vec<AssetId>, ApiError> {
+    if given.len() > MAX_BATCH {
+        return Err(Violations::of("asset_ids", format!("names {} assets, the limit is {MAX_BATCH}", given.len())));
+    }
+    let mut ids: Vec<AssetId> = Vec::with_capacity(given.len());
+    for text in given {
+        let id =
+            text.parse().map_err(|error: media_domain::ids::NotAnId| Violations::of("asset_ids", format!("holds one that is {error}")))?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
 }
 
 /// The etag that a request gives, where it gives one.

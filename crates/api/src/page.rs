@@ -51,7 +51,7 @@ macro_rules! paged {
     )+ };
 }
 
-paged!(ListAssetsRequest ListCaptionTracksRequest ListDeadLettersRequest ListJobsRequest ListQuarantinedRequest ListReferencesRequest
+paged!(ListAiArtifactsRequest ListAssetsRequest ListCaptionTracksRequest ListDeadLettersRequest ListJobsRequest ListQuarantinedRequest ListReferencesRequest
     ListTranscriptsRequest SearchTranscriptsRequest);
 
 impl Paged for v1::ReplayEventsRequest {

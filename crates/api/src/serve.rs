@@ -35,13 +35,14 @@ use crate::{
 const NAME: &str = "media-api";
 
 /// What grpc.health.v1 tells of; the empty name is the server as a whole.
-const SERVICES: [&str; 9] = [
+const SERVICES: [&str; 10] = [
     "",
     "media.v1.UploadService",
     "media.v1.AssetService",
     "media.v1.PlaybackService",
     "media.v1.CaptionService",
     "media.v1.TranscriptService",
+    "media.v1.AiArtifactService",
     "media.v1.OperationsService",
     "media.v1.QuarantineService",
     "media.v1.RetentionService",

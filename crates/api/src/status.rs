@@ -74,6 +74,11 @@ impl From<ApiError> for Status {
     }
 }
 
+/// The reason that a caller sees of an error.
+pub fn reason(error: &ApiError) -> &'static str {
+    show(error).reason
+}
+
 /// Decides on code and reason.
 fn show(error: &ApiError) -> Shown {
     match error {
@@ -105,8 +110,10 @@ fn show(error: &ApiError) -> Shown {
         ApiError::CaptionSyntax { field, line, .. } => {
             Shown::new(Code::InvalidArgument, "CAPTION_SYNTAX").with("line", line).with("field", field)
         }
+        ApiError::CaptionsOff => Shown::new(Code::FailedPrecondition, "CAPTIONS_OFF"),
         ApiError::CaptionsBusy => Shown::new(Code::Aborted, "CONTENTION").retry(LATER),
         ApiError::JobNotFound => Shown::new(Code::NotFound, "JOB_NOT_FOUND"),
+        ApiError::AiArtifactNotFound => Shown::new(Code::NotFound, "AI_ARTIFACT_NOT_FOUND"),
         ApiError::DeadLetterNotFound => Shown::new(Code::NotFound, "DEAD_LETTER_NOT_FOUND"),
         ApiError::JobIs(state) => Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("from", state).with("to", "waiting"),
         ApiError::GroupRuns => Shown::new(Code::Aborted, "CONTENTION").retry(LATER),

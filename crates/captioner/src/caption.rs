@@ -12,7 +12,7 @@ use media_domain::{
     AiArtifactId, BlobName, CaptionKind, CaptionSource, CaptionTrackId, Reason, TranscriptId,
     event::{AiArtifactRecorded, CaptionCreated, Event, TranscriptCreated},
     profile::ProfileName,
-    provenance::Provenance,
+    provenance::{ArtifactKind, Provenance},
     work::{Group, Queue},
 };
 use media_runtime::trace_context;
@@ -34,8 +34,6 @@ use crate::{
     windows::{ListenError, Listener},
 };
 
-/// What the artifact's row says that it is.
-const ARTIFACT_KIND: &str = "transcript";
 const VTT: &str = "text/vtt";
 
 /// Writes down what is said in assets.
@@ -106,9 +104,10 @@ async fn commit_heard(tx: &mut TenantTx, lease: &Lease, heard: &Heard) -> Result
     tx.transcode_jobs().succeed(lease.work, &ProfileName::captions()).await?;
     if let Some(artifact) = &heard.artifact {
         tx.ai_artifacts().insert(artifact).await?;
-        let told = AiArtifactRecorded { asset_id, ai_artifact_id: artifact.id, kind: artifact.kind.to_owned() };
+        let told = AiArtifactRecorded { asset_id, ai_artifact_id: artifact.id, kind: artifact.kind };
         tx.outbox().event(&Event::AiArtifactRecorded(told)).await?;
     }
+    tx.next_language(lease).await?;
     tx.share_ends(lease.asset).await
 }
 
@@ -177,8 +176,10 @@ impl Captioner {
             track,
             artifact: Some(NewAiArtifact {
                 id: AiArtifactId::generate(),
-                kind: ARTIFACT_KIND,
-                source: lease.asset,
+                kind: ArtifactKind::Transcript,
+                prompt_ref: None,
+                output: None,
+                source: Some(lease.asset),
                 cost_micro_usd: 0,
                 provenance,
             }),

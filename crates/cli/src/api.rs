@@ -6,10 +6,11 @@ use backon::{ExponentialBuilder, Retryable as _};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use media_domain::{OwnerId, TenantId};
 use media_proto::v1::{
-    asset_service_client::AssetServiceClient, caption_service_client::CaptionServiceClient,
-    operations_service_client::OperationsServiceClient, playback_service_client::PlaybackServiceClient,
-    quarantine_service_client::QuarantineServiceClient, retention_service_client::RetentionServiceClient,
-    transcript_service_client::TranscriptServiceClient, upload_service_client::UploadServiceClient,
+    ai_artifact_service_client::AiArtifactServiceClient, asset_service_client::AssetServiceClient,
+    caption_service_client::CaptionServiceClient, operations_service_client::OperationsServiceClient,
+    playback_service_client::PlaybackServiceClient, quarantine_service_client::QuarantineServiceClient,
+    retention_service_client::RetentionServiceClient, transcript_service_client::TranscriptServiceClient,
+    upload_service_client::UploadServiceClient,
 };
 use tonic::{
     Code, Request, Response, Status,
@@ -44,6 +45,7 @@ pub struct Api {
     pub operations: OperationsServiceClient<Service>,
     pub quarantine: QuarantineServiceClient<Service>,
     pub retention: RetentionServiceClient<Service>,
+    pub ai_artifacts: AiArtifactServiceClient<Service>,
 }
 
 impl Api {
@@ -71,6 +73,7 @@ impl Api {
             assets: AssetServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             playback: PlaybackServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             retention: RetentionServiceClient::with_interceptor(channel.clone(), credentials.clone()),
+            ai_artifacts: AiArtifactServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             operations: OperationsServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             quarantine: QuarantineServiceClient::with_interceptor(channel.clone(), credentials.clone()),
             captions: CaptionServiceClient::with_interceptor(channel.clone(), credentials.clone())

@@ -55,6 +55,9 @@ pub enum Verb {
     Captions(verbs::captions::Captions),
     /// Show or search what was said
     Transcripts(verbs::transcripts::Transcripts),
+    /// Keep a record of what a machine made
+    #[command(subcommand)]
+    Ai(verbs::ai::Ai),
     /// Make everything of an asset again, from its scan on
     Reprocess(verbs::reprocess::Reprocess),
     /// Ask for one more variant of an asset

@@ -124,6 +124,7 @@ mod tests {
     #[test]
     fn a_page_holds_the_asset_its_variants_and_its_jobs_and_no_control_characters() {
         let answer = GetAssetResponse {
+            provenance: None,
             asset: Some(Asset {
                 id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".into(),
                 owner_user_id: "01ARZ3NDEKTSV4RRFFQ69G5FAW".into(),

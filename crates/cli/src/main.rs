@@ -13,6 +13,7 @@ mod operations_text;
 mod output;
 mod part_plan;
 mod progress;
+mod provenance;
 mod resume;
 mod tls;
 mod transfer;

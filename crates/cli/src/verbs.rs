@@ -1,5 +1,6 @@
 //! A file per verb, and who calls which.
 
+pub mod ai;
 pub mod captions;
 pub mod dead_letters;
 pub mod download;
@@ -54,6 +55,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Verb::Hold(hold) => hold.run(&Api::connect(&caller).await?, json).await,
         Verb::Policy(policy) => policy.run(&Api::connect(&caller).await?, json).await,
         Verb::Download(download) => download.run(&Api::connect(&caller).await?, json).await,
+        Verb::Ai(ai) => ai.run(&Api::connect(&caller).await?, json).await,
         Verb::Reprocess(reprocess) => reprocess.run(&Api::connect(&caller).await?, json).await,
         Verb::RequestVariant(request) => request.run(&Api::connect(&caller).await?, json).await,
         Verb::Jobs(jobs) => jobs.run(&Api::connect(&caller).await?, json).await,

@@ -4,6 +4,7 @@ use media_domain::{
     CaptionKind, CaptionSource, Kind, Source, Status,
     asset::Priority,
     policy::{CaptionMode, CaptionVisibility},
+    provenance::ArtifactKind,
     work::{Queue, WorkState},
 };
 use media_proto::v1;
@@ -92,6 +93,14 @@ pub fn caption_visibility_named(visibility: CaptionVisibility) -> v1::CaptionVis
     v1::CaptionVisibility::from_str_name(&format!("CAPTION_VISIBILITY_{}", visibility.as_str().to_uppercase())).unwrap_or_default()
 }
 
+pub fn artifact_kind(kind: v1::AiArtifactKind) -> String {
+    word(kind.as_str_name(), "AI_ARTIFACT_KIND_")
+}
+
+pub fn artifact_kind_named(kind: ArtifactKind) -> v1::AiArtifactKind {
+    v1::AiArtifactKind::from_str_name(&format!("AI_ARTIFACT_KIND_{}", kind.as_str().to_uppercase())).unwrap_or_default()
+}
+
 pub fn kind_named(kind: Kind) -> v1::AssetKind {
     v1::AssetKind::from_str_name(&format!("ASSET_KIND_{}", kind.as_str().to_uppercase())).unwrap_or_default()
 }
@@ -122,6 +131,9 @@ mod tests {
         }
         for &each in CaptionSource::ALL {
             assert_eq!(caption_source(caption_source_named(each)), each.as_str());
+        }
+        for &each in ArtifactKind::ALL {
+            assert_eq!(artifact_kind(artifact_kind_named(each)), each.as_str());
         }
         for &each in Status::ALL {
             assert_eq!(status(status_named(each)), each.as_str());

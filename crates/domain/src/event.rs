@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     AiArtifactId, AssetId, CaptionKind, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TenantId, TranscriptId, VariantId,
-    profile::ProfileName, reason::Verdict,
+    profile::ProfileName, provenance::ArtifactKind, reason::Verdict,
 };
 
 /// What an event is about. Its events are numbered 1, 2, 3 and arrive in that order.
@@ -245,7 +245,7 @@ pub struct TranscriptCreated {
 pub struct AiArtifactRecorded {
     pub asset_id: AssetId,
     pub ai_artifact_id: AiArtifactId,
-    pub kind: String,
+    pub kind: ArtifactKind,
 }
 
 impl Event {

@@ -2,6 +2,9 @@
 
 use crate::asset::words;
 
+/// The language of what is heard, where the model is to find it out (BCP 47: undetermined).
+pub const UNDETERMINED: &str = "und";
+
 words! {
     /// A queue of commands, and the worker behind it.
     Queue { Scan = "scan", Transcode = "transcode", Caption = "caption" }

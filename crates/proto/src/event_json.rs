@@ -2,7 +2,7 @@
 
 use media_domain::{
     AiArtifactId, AssetId, CaptionKind, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TranscriptId, VariantId, event::*,
-    reason::Verdict,
+    provenance::ArtifactKind, reason::Verdict,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -102,7 +102,7 @@ fn every_event_reads_as_its_message_and_loses_nothing() {
     agrees::<v1::AiArtifactRecorded>(&Event::AiArtifactRecorded(AiArtifactRecorded {
         asset_id,
         ai_artifact_id: AiArtifactId::generate(),
-        kind: "transcript".into(),
+        kind: ArtifactKind::AiImage,
     }));
 }
 

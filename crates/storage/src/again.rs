@@ -49,7 +49,7 @@ impl TenantTx {
         self.work().plan(asset.id, group, asset.priority).await.map(|_planned| ())
     }
 
-    /// Plans one profile of an asset by itself, or with others of its group that wait.
+    /// Plans one profile of an asset by itself, or with others of its group that wait; what is heard, in this language.
     ///
     /// # Errors
     /// [`StorageError::Refused`] if the asset is not there.
@@ -59,8 +59,9 @@ impl TenantTx {
         group: Group,
         profile: &ProfileName,
         required: bool,
+        language: Option<&str>,
     ) -> Result<PlannedOne, StorageError> {
-        let work = match self.work().plan(asset.id, group, asset.priority).await? {
+        let work = match self.work().plan_in(asset.id, group, asset.priority, language).await? {
             Some(work) => work,
             None => match self.work().lock_waiting(asset.id, group).await? {
                 Some(work) => work,
@@ -79,6 +80,6 @@ impl TenantTx {
     pub async fn retry(&mut self, asset: &Asset, listed: &ListedJob, known: Option<Group>) -> Result<PlannedOne, StorageError> {
         debug_assert!(matches!(listed.job.state, WorkState::Failed | WorkState::Cancelled), "others are not to be tried again");
         let group = listed.group.or(known).ok_or(StorageError::Missing { what: "work of the job" })?;
-        self.plan_one(asset, group, &listed.job.profile, listed.job.required).await
+        self.plan_one(asset, group, &listed.job.profile, listed.job.required, listed.language.as_deref()).await
     }
 }

@@ -209,6 +209,25 @@ impl CaptionTracks<'_> {
         rows.into_iter().map(CaptionTrack::try_from).collect()
     }
 
+    /// The same of several assets.
+    ///
+    /// # Errors
+    /// [`StorageError::BadRow`] if a row cannot be read.
+    pub async fn list_many(&mut self, assets: &[AssetId]) -> Result<Vec<CaptionTrack>, StorageError> {
+        let assets: Vec<Uuid> = assets.iter().map(AssetId::as_uuid).collect();
+        let rows = sqlx::query_as!(
+            CaptionTrackRow,
+            r#"-- caption_tracks.list_many
+            SELECT id, asset_id, language, kind, format, source, coalesce(approved, false) AS "approved!", rejected, version, based_on,
+              superseded_by, reviewed_by, reviewed_at, bucket, coalesce(version_key, key) AS "version_key!"
+            FROM media.caption_tracks WHERE asset_id = ANY ($1::uuid[]) AND (approved OR superseded_by IS NULL) ORDER BY id"#,
+            &assets,
+        )
+        .fetch_all(self.0.connection())
+        .await?;
+        rows.into_iter().map(CaptionTrack::try_from).collect()
+    }
+
     /// A page of an asset's versions, newest first, after the one that `after` names.
     ///
     /// # Errors

@@ -42,7 +42,8 @@ impl TenantTx {
         } else {
             self.share_ends(lease.asset).await?;
         }
-        self.dead_letters().insert(lease, reason, detail).await
+        self.dead_letters().insert(lease, reason, detail).await?;
+        self.next_language(lease).await
     }
 
     /// What an asset was before a scan that cannot be done, it is again: quarantined for what was found, or ready where the fault is

@@ -21,6 +21,8 @@ pub struct ListedJob {
     pub asset: AssetId,
     /// `None` where no work was planned: the profile does not apply.
     pub group: Option<Group>,
+    /// Of what is heard: the language that was asked for.
+    pub language: Option<String>,
     pub started_at: Option<OffsetDateTime>,
     pub completed_at: Option<OffsetDateTime>,
 }
@@ -45,6 +47,7 @@ struct ListedRow {
     reason: Option<String>,
     error_message: Option<String>,
     group_name: Option<String>,
+    language: Option<String>,
     started_at: Option<OffsetDateTime>,
     completed_at: Option<OffsetDateTime>,
 }
@@ -56,6 +59,7 @@ impl TryFrom<ListedRow> for ListedJob {
         Ok(ListedJob {
             asset: row.asset_id.into(),
             group: row.group_name.map(|name| word("work", "group_name", row.id, &name)).transpose()?,
+            language: row.language,
             started_at: row.started_at,
             completed_at: row.completed_at,
             job: Job::try_from(JobRow {
@@ -82,7 +86,7 @@ impl TranscodeJobs<'_> {
             ListedRow,
             r#"-- transcode_jobs.page
             SELECT j.id, j.asset_id, j.profile, j.status, j.required, j.progress_percent, coalesce(j.attempts, 0) AS "attempts!", j.reason,
-              j.error_message, w.group_name AS "group_name?", j.started_at, j.completed_at
+              j.error_message, w.group_name AS "group_name?", w.language, j.started_at, j.completed_at
             FROM media.transcode_jobs j JOIN media.assets a ON a.id = j.asset_id AND a.deleted_at IS NULL LEFT JOIN media.work w ON w.id = j.work_id
             WHERE ($1::text IS NULL OR j.status = $1) AND ($2::uuid IS NULL OR j.asset_id = $2) AND ($3::text IS NULL OR j.profile = $3)
               AND ($4::text IS NULL OR w.queue = $4) AND ($5::uuid IS NULL OR j.id < $5)
@@ -108,7 +112,7 @@ impl TranscodeJobs<'_> {
             ListedRow,
             r#"-- transcode_jobs.lookup
             SELECT j.id, j.asset_id, j.profile, j.status, j.required, j.progress_percent, coalesce(j.attempts, 0) AS "attempts!", j.reason,
-              j.error_message, w.group_name AS "group_name?", j.started_at, j.completed_at
+              j.error_message, w.group_name AS "group_name?", w.language, j.started_at, j.completed_at
             FROM media.transcode_jobs j LEFT JOIN media.work w ON w.id = j.work_id WHERE j.id = $1"#,
             id.as_uuid(),
         )
@@ -123,7 +127,7 @@ impl TranscodeJobs<'_> {
             ListedRow,
             r#"-- transcode_jobs.given_up
             SELECT j.id, j.asset_id, j.profile, j.status, j.required, j.progress_percent, coalesce(j.attempts, 0) AS "attempts!", j.reason,
-              j.error_message, w.group_name AS "group_name?", j.started_at, j.completed_at
+              j.error_message, w.group_name AS "group_name?", w.language, j.started_at, j.completed_at
             FROM media.transcode_jobs j JOIN media.work w ON w.id = j.work_id
             WHERE j.work_id = $1 AND j.status IN ('failed', 'cancelled') ORDER BY j.id"#,
             work.as_uuid(),

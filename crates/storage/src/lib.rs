@@ -13,6 +13,7 @@ pub mod ai_artifacts;
 pub mod assets;
 pub mod blobs;
 pub mod caption_copies;
+mod caption_plan;
 mod caption_review;
 pub mod caption_tracks;
 pub mod database;

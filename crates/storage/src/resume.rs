@@ -52,7 +52,7 @@ impl TenantTx {
     async fn resume_work(&mut self, asset: &Asset, deleted_at: OffsetDateTime) -> Result<usize, StorageError> {
         let cancelled = sqlx::query!(
             "-- resume.cancelled
-            SELECT id, group_name, state FROM media.work
+            SELECT id, group_name, state, language FROM media.work
             WHERE asset_id = $1 AND ((state = 'running' AND cancel_requested) OR (state = 'cancelled' AND finished_at >= $2))
             ORDER BY rank, id FOR UPDATE",
             asset.id.as_uuid(),
@@ -65,7 +65,7 @@ impl TenantTx {
             let (work, group): (WorkId, Group) = (row.id.into(), word("work", "group_name", row.id, &row.group_name)?);
             if row.state == "running" {
                 self.go_on(work).await?;
-            } else if let Some(again) = self.work().plan(asset.id, group, asset.priority).await? {
+            } else if let Some(again) = self.work().plan_in(asset.id, group, asset.priority, row.language.as_deref()).await? {
                 self.move_jobs(work, again).await?;
             }
         }

@@ -64,6 +64,25 @@ impl TranscodeJobs<'_> {
         self.put(asset, Some(work), profile, required, WorkState::Waiting, None).await
     }
 
+    /// Lets a job that is there wait for another piece of work.
+    ///
+    /// # Errors
+    /// [`StorageError::Missing`] if it is not there.
+    pub(crate) async fn plan_again(&mut self, asset: AssetId, work: WorkId, profile: &ProfileName) -> Result<(), StorageError> {
+        let done = sqlx::query!(
+            "-- transcode_jobs.plan_again
+            UPDATE media.transcode_jobs SET work_id = $3, status = 'waiting', progress_percent = 0, reason = NULL, error_message = NULL,
+              started_at = NULL, completed_at = NULL
+            WHERE asset_id = $1 AND profile = $2",
+            asset.as_uuid(),
+            profile.as_str(),
+            work.as_uuid(),
+        )
+        .execute(self.0.connection())
+        .await?;
+        exactly_one(done.rows_affected(), StorageError::Missing { what: "job" })
+    }
+
     /// Notes that a profile does not apply, and why.
     ///
     /// # Errors

@@ -131,6 +131,21 @@ impl Transcripts<'_> {
         Ok(())
     }
 
+    /// Whether an asset's speech was written down in a language, asked for or found.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn is_in(&mut self, asset: AssetId, language: &str) -> Result<bool, StorageError> {
+        Ok(sqlx::query_scalar!(
+            r#"-- transcripts.is_in
+            SELECT EXISTS (SELECT FROM media.transcripts WHERE asset_id = $1 AND (asked_language = $2 OR language = $2)) AS "is_in!""#,
+            asset.as_uuid(),
+            language,
+        )
+        .fetch_one(self.0.connection())
+        .await?)
+    }
+
     /// A transcript of an asset's: the one named, or the newest; of the language, where one is given.
     ///
     /// # Errors

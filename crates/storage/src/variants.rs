@@ -192,6 +192,26 @@ impl Variants<'_> {
         Ok(self.list(asset).await?.into_iter().find(|variant| &variant.profile == profile))
     }
 
+    /// The variants of several assets, by profile; of each index of fragments only the first, which says that there is one.
+    ///
+    /// # Errors
+    /// [`StorageError::BadRow`] if a row cannot be read.
+    pub async fn list_many(&mut self, assets: &[AssetId]) -> Result<Vec<Variant>, StorageError> {
+        let assets: Vec<Uuid> = assets.iter().map(AssetId::as_uuid).collect();
+        let rows = sqlx::query_as!(
+            VariantRow,
+            r#"-- variants.list_many
+            SELECT id, asset_id, profile, bucket, key, size_bytes, mime, width, height, bitrate, generation, codec, frame_rate,
+              duration_ms, init_bytes, jsonb_path_query_array(fragments, '$[0]') AS "fragments: Json<Vec<Fragment>>", language, channels,
+              details AS "details: Json<VariantDetails>"
+            FROM media.variants WHERE asset_id = ANY ($1::uuid[]) ORDER BY profile"#,
+            &assets,
+        )
+        .fetch_all(self.0.connection())
+        .await?;
+        rows.into_iter().map(Variant::try_from).collect()
+    }
+
     /// The variants of an asset, by profile.
     ///
     /// # Errors

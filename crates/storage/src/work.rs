@@ -5,7 +5,7 @@ use std::time::Duration;
 use media_domain::{
     AssetId, Reason, TenantId, WorkId,
     command::Delay,
-    work::{Group, Queue, WorkState},
+    work::{Group, Queue, UNDETERMINED, WorkState},
 };
 
 use crate::{
@@ -60,7 +60,7 @@ impl Work<'_> {
     /// # Errors
     /// [`StorageError::Refused`] if the asset is not there.
     pub async fn plan(&mut self, asset: AssetId, group: Group, priority: i16) -> Result<Option<WorkId>, StorageError> {
-        self.put(asset, group, priority, None).await
+        self.plan_in(asset, group, priority, None).await
     }
 
     /// Plans that an asset's speech is written down in a language; `None`: the one that the model finds.
@@ -68,24 +68,51 @@ impl Work<'_> {
     /// # Errors
     /// [`StorageError::Refused`] if the asset is not there.
     pub async fn plan_captions(&mut self, asset: AssetId, language: Option<&str>, priority: i16) -> Result<CaptionWork, StorageError> {
-        if let Some(id) = self.put(asset, Group::Captions, priority, language).await? {
+        self.plan_heard(asset, Group::Captions, language, priority).await
+    }
+
+    /// Plans that an asset's speech is made, so that it is written down in a language; `None`: the one that the model finds.
+    ///
+    /// # Errors
+    /// [`StorageError::Refused`] if the asset is not there.
+    pub async fn plan_speech(&mut self, asset: AssetId, language: Option<&str>, priority: i16) -> Result<CaptionWork, StorageError> {
+        self.plan_heard(asset, Group::Speech, Some(language.unwrap_or(UNDETERMINED)), priority).await
+    }
+
+    async fn plan_heard(
+        &mut self,
+        asset: AssetId,
+        group: Group,
+        language: Option<&str>,
+        priority: i16,
+    ) -> Result<CaptionWork, StorageError> {
+        if let Some(id) = self.plan_in(asset, group, priority, language).await? {
             return Ok(CaptionWork::Planned(id));
         }
         let live = sqlx::query!(
             "-- work.plan_captions
-            SELECT id, language FROM media.work WHERE asset_id = $1 AND group_name = 'captions' AND state IN ('waiting', 'running')",
+            SELECT id, language FROM media.work WHERE asset_id = $1 AND group_name = $2 AND state IN ('waiting', 'running')",
             asset.as_uuid(),
+            group.as_str(),
         )
         .fetch_optional(self.0.connection())
         .await?;
+        let or_any = |language: Option<&str>| language.unwrap_or(UNDETERMINED).to_owned();
         Ok(match live {
-            Some(live) if live.language.as_deref() == language => CaptionWork::UnderWay(live.id.into()),
+            Some(live) if or_any(live.language.as_deref()) == or_any(language) => CaptionWork::UnderWay(live.id.into()),
             // Where it ended meanwhile, the caller's next try plans it.
             _ => CaptionWork::Busy,
         })
     }
 
-    async fn put(&mut self, asset: AssetId, group: Group, priority: i16, language: Option<&str>) -> Result<Option<WorkId>, StorageError> {
+    /// As [`plan`](Self::plan), in the language that an earlier piece of the same work had.
+    pub(crate) async fn plan_in(
+        &mut self,
+        asset: AssetId,
+        group: Group,
+        priority: i16,
+        language: Option<&str>,
+    ) -> Result<Option<WorkId>, StorageError> {
         let id = WorkId::generate();
         let (traceparent, _, _) = self.0.cause();
         let done = sqlx::query!(

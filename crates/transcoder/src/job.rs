@@ -14,7 +14,6 @@ use media_domain::{
     event::{Event, VariantCreated},
     info::Look,
     plan::{Plan, plan},
-    policy::CaptionMode,
     profile::{ProfileName, Recipe},
     reason::Verdict,
     work::{Group, Queue},
@@ -290,13 +289,8 @@ async fn commit_variants(tx: &mut TenantTx, lease: &Lease, variants: &[Variant],
         tx.outbox().event(&Event::VariantCreated(created)).await?;
     }
     tx.output_uploads().forget(lease.work).await?;
-    // Text that was made before stays: a person may have edited it.
-    if lease.group == Group::Speech
-        && !tx.transcode_jobs().is_made(lease.asset, &ProfileName::captions()).await?
-        && tx.tenant_policies().current().await?.policy.captions != CaptionMode::Off
-        && let Some(captions) = tx.work().plan(lease.asset, Group::Captions, priority).await?
-    {
-        tx.transcode_jobs().plan(lease.asset, captions, &ProfileName::captions(), false).await?;
+    if lease.group == Group::Speech {
+        tx.captions_follow(lease, priority).await?;
     }
     tx.ready_if_complete(lease.asset).await.map(|_ready| ())
 }

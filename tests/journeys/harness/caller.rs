@@ -7,10 +7,11 @@ use media_devstack::{JWT_AUDIENCE, JWT_ISSUER, JWT_SECRET};
 use media_domain::{OwnerId, TenantId};
 use media_proto::v1::{
     Asset, AssetKind, AssetStatus, CompleteUploadRequest, CreateUploadRequest, CreateUploadResponse, GetAssetRequest, GetAssetResponse,
-    Job, JobStatus, SignedPart, asset_service_client::AssetServiceClient, caption_service_client::CaptionServiceClient,
-    operations_service_client::OperationsServiceClient, playback_service_client::PlaybackServiceClient,
-    quarantine_service_client::QuarantineServiceClient, retention_service_client::RetentionServiceClient,
-    transcript_service_client::TranscriptServiceClient, upload_service_client::UploadServiceClient,
+    Job, JobStatus, SignedPart, ai_artifact_service_client::AiArtifactServiceClient, asset_service_client::AssetServiceClient,
+    caption_service_client::CaptionServiceClient, operations_service_client::OperationsServiceClient,
+    playback_service_client::PlaybackServiceClient, quarantine_service_client::QuarantineServiceClient,
+    retention_service_client::RetentionServiceClient, transcript_service_client::TranscriptServiceClient,
+    upload_service_client::UploadServiceClient,
 };
 use tonic::{
     Request, Status,
@@ -53,6 +54,7 @@ pub struct Caller {
     pub operations: OperationsServiceClient<Authorized>,
     pub quarantine: QuarantineServiceClient<Authorized>,
     pub retention: RetentionServiceClient<Authorized>,
+    pub ai_artifacts: AiArtifactServiceClient<Authorized>,
     http: reqwest::Client,
 }
 
@@ -87,6 +89,7 @@ impl Caller {
             assets: AssetServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             playback: PlaybackServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             retention: RetentionServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            ai_artifacts: AiArtifactServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             operations: OperationsServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             quarantine: QuarantineServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             captions: CaptionServiceClient::with_interceptor(channel.clone(), bearer.clone()),

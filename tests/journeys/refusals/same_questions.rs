@@ -6,7 +6,7 @@ use media_domain::{AssetId, CaptionTrackId};
 use media_proto::v1::{AssetKind, CaptionKind};
 use tonic::Code;
 
-use super::strangers::{ask, job_and_letter, methods};
+use super::strangers::{artifact, ask, job_and_letter, methods};
 use crate::harness::{World, query_tap::QueryTap, samples};
 
 /// What is asked whether anybody calls or not, and the end of a transaction, which may come after the answer.
@@ -24,6 +24,7 @@ async fn an_id_that_is_anothers_asks_the_database_what_an_id_that_never_was_asks
     let id = owner.create(owner.request(AssetKind::Subtitle, "mine.vtt", 10)).await.asset.unwrap().id;
     let track = owner.import(&id, "en", CaptionKind::Captions, &samples::subtitle()).await.unwrap().id;
     let (job, letter) = job_and_letter(&world, owner.tenant, &id).await;
+    let artifact = artifact(&world, owner.tenant, &id).await;
     let mut stranger = world.caller().await;
     let (never, no_track) = (AssetId::generate().to_string(), CaptionTrackId::generate().to_string());
     // Well-formed, and no asset's: the first of all ids, the last, and one in the small letters that a ULID may have.
@@ -33,6 +34,7 @@ async fn an_id_that_is_anothers_asks_the_database_what_an_id_that_never_was_asks
         let theirs = match method.as_str() {
             "OperationsService/RetryJob" => &job,
             "OperationsService/RedriveDeadLetters" => &letter,
+            "AiArtifactService/GetAiArtifact" => &artifact,
             _ => &id,
         };
         let mut asked = Vec::new();

@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 
 use media_devstack::Binary;
-use media_domain::{AssetId, CaptionTrackId, DeadLetterId, JobId, TenantId};
+use media_domain::{AiArtifactId, AssetId, CaptionTrackId, DeadLetterId, JobId, TenantId};
 use media_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        AbortUploadRequest, AddReferenceRequest, Asset, AssetKind, AssetStatus, BundleAsset, CaptionDecision, CaptionKind, CaptionSource,
-        CompleteUploadRequest, DeleteAssetRequest, DeleteCaptionTrackRequest, GenerateCaptionsRequest, GetAssetRequest,
-        GetCaptionTrackRequest, GetDownloadUrlRequest, GetPlaybackRequest, GetTranscriptRequest, GetUsageRequest,
-        ImportCaptionTrackRequest, ListAssetsRequest, ListCaptionTracksRequest, ListDeadLettersRequest, ListJobsRequest,
-        ListQuarantinedRequest, ListReferencesRequest, ListTranscriptsRequest, PlaceHoldRequest, PurgeAssetRequest,
-        RedriveDeadLettersRequest, ReleaseAssetRequest, ReleaseHoldRequest, RemoveReferenceRequest, ReplayEventsRequest,
-        ReprocessAssetRequest, RequestVariantRequest, RescanAssetRequest, RetryJobRequest, ReviewCaptionTrackRequest,
+        AbortUploadRequest, AddReferenceRequest, AiProvenance, Asset, AssetKind, AssetStatus, BundleAsset, CaptionDecision, CaptionKind,
+        CaptionSource, CompleteUploadRequest, DeleteAssetRequest, DeleteCaptionTrackRequest, GenerateCaptionsRequest, GetAiArtifactRequest,
+        GetAssetRequest, GetCaptionTrackRequest, GetDownloadUrlRequest, GetPlaybackRequest, GetTranscriptRequest, GetUsageRequest,
+        ImportCaptionTrackRequest, ListAiArtifactsRequest, ListAssetsRequest, ListCaptionTracksRequest, ListDeadLettersRequest,
+        ListJobsRequest, ListQuarantinedRequest, ListReferencesRequest, ListTranscriptsRequest, PlaceHoldRequest, PurgeAssetRequest,
+        RecordAiArtifactRequest, RedriveDeadLettersRequest, ReleaseAssetRequest, ReleaseHoldRequest, RemoveReferenceRequest,
+        ReplayEventsRequest, ReprocessAssetRequest, RequestVariantRequest, RescanAssetRequest, RetryJobRequest, ReviewCaptionTrackRequest,
         RevokePlaybackRequest, SearchTranscriptsRequest, SetReferencesRequest, SignUploadPartsRequest, UndeleteAssetRequest,
         UpdateAssetRequest, UpdateCaptionTrackRequest, WatchAssetRequest, asset_service_client::AssetServiceClient,
+        record_ai_artifact_request,
     },
 };
 use prost::Message;
@@ -83,10 +84,12 @@ async fn every_method_answers_another_tenants_asset_as_one_that_never_was() {
     let mut stranger = world.caller().await;
     let (never, no_track) = (AssetId::generate().to_string(), CaptionTrackId::generate().to_string());
     let (job, letter) = job_and_letter(&world, owner.tenant, &id).await;
+    let artifact = artifact(&world, owner.tenant, &id).await;
     for method in methods() {
         let theirs = match method.as_str() {
             "OperationsService/RetryJob" => &job,
             "OperationsService/RedriveDeadLetters" => &letter,
+            "AiArtifactService/GetAiArtifact" => &artifact,
             _ => &id,
         };
         let foreign = ask(&mut stranger, &method, theirs, &track).await;
@@ -97,6 +100,7 @@ async fn every_method_answers_another_tenants_asset_as_one_that_never_was() {
         let not_found = match method.as_str() {
             "OperationsService/RetryJob" => "JOB_NOT_FOUND",
             "OperationsService/RedriveDeadLetters" => "DEAD_LETTER_NOT_FOUND",
+            "AiArtifactService/GetAiArtifact" => "AI_ARTIFACT_NOT_FOUND",
             _ => "ASSET_NOT_FOUND",
         };
         assert_eq!(super::refusal(&foreign), reason(Code::NotFound, not_found), "{method}");
@@ -114,6 +118,8 @@ async fn every_method_answers_another_tenants_asset_as_one_that_never_was() {
         let replayed = caller.operations.replay_events(replay).await.unwrap().into_inner().event_count;
         assert_eq!((jobs.jobs.len(), letters.len(), usage.asset_counts.len(), replayed), (there, there, there, 2 * there as i64));
         assert!(quarantined.assets.is_empty());
+        let made = caller.ai_artifacts.list_ai_artifacts(ListAiArtifactsRequest::default()).await.unwrap().into_inner();
+        assert_eq!(made.ai_artifacts.len(), there);
     }
     // A track that is another tenant's is none of one's own asset's either.
     let own = stranger.create(stranger.request(AssetKind::Subtitle, "own.vtt", 10)).await.asset.unwrap().id;
@@ -151,6 +157,22 @@ pub async fn job_and_letter(world: &World, tenant: TenantId, asset_id: &str) -> 
     (job.to_string(), letter.to_string())
 }
 
+/// What our own machine made of an asset, as the captioner records it.
+pub async fn artifact(world: &World, tenant: TenantId, asset_id: &str) -> String {
+    let artifact = AiArtifactId::generate();
+    sqlx::query(
+        r#"INSERT INTO media.ai_media_artifacts (id, tenant_id, kind, source_asset_id, ai_provenance)
+           VALUES ($1, $2, 'transcript', $3, '{"model": "m", "trace_id": "t", "generated_at": "2026-01-01T00:00:00Z"}')"#,
+    )
+    .bind(artifact.as_uuid())
+    .bind(tenant.0)
+    .bind(asset_id.parse::<AssetId>().unwrap().as_uuid())
+    .execute(&world.sql().await)
+    .await
+    .unwrap();
+    artifact.to_string()
+}
+
 /// Every method that the contract has, as `AssetService/GetAsset`.
 pub fn methods() -> BTreeSet<String> {
     let files = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
@@ -163,17 +185,26 @@ pub fn methods() -> BTreeSet<String> {
 pub async fn ask(caller: &mut Caller, method: &str, asset_id: &str, track_id: &str) -> Option<Result<(), Status>> {
     let (asset_id, caption_track_id) = (asset_id.to_owned(), track_id.to_owned());
     let answered = match method {
-        // Their answers to strangers have tests of their own, such as `requests::edits` and `imports::once`.
+        // Their answers to strangers have tests of their own, such as `requests::edits`, `imports::once` and `playback::batch`.
         "UploadService/CreateUpload"
         | "UploadService/Upload"
         | "UploadService/ImportAsset"
         | "AssetService/BatchGetAssets"
+        | "PlaybackService/BatchGetPlayback"
         | "AssetService/ListAssets"
         | "RetentionService/GetTenantPolicy"
         | "RetentionService/UpdateTenantPolicy" => return None,
         // Asked for below, with what is there and what is not.
         "OperationsService/ListJobs" | "OperationsService/ListDeadLetters" | "OperationsService/GetUsage" => return None,
-        "OperationsService/ReplayEvents" | "QuarantineService/ListQuarantined" => return None,
+        "OperationsService/ReplayEvents" | "QuarantineService/ListQuarantined" | "AiArtifactService/ListAiArtifacts" => return None,
+        "AiArtifactService/RecordAiArtifact" => {
+            let provenance = Some(AiProvenance { model: "m".to_owned(), trace_id: "t".to_owned(), ..Default::default() });
+            let output = Some(record_ai_artifact_request::Output::OutputAssetId(asset_id));
+            caller.ai_artifacts.record_ai_artifact(RecordAiArtifactRequest { output, provenance, ..Default::default() }).await.map(drop)
+        }
+        "AiArtifactService/GetAiArtifact" => {
+            caller.ai_artifacts.get_ai_artifact(GetAiArtifactRequest { ai_artifact_id: asset_id }).await.map(drop)
+        }
         "OperationsService/RetryJob" => caller.operations.retry_job(RetryJobRequest { job_id: asset_id }).await.map(drop),
         "OperationsService/RedriveDeadLetters" => {
             caller.operations.redrive_dead_letters(RedriveDeadLettersRequest { dead_letter_ids: vec![asset_id] }).await.map(drop)

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use media_domain::{AssetId, Status, TenantId};
+use media_domain::{AssetId, Status, TenantId, policy::CaptionVisibility};
 use media_storage::{Database, StorageError, assets::Asset, caption_tracks::CaptionTrack, variants::Variant};
 
 use super::token::PlaybackToken;
@@ -42,6 +42,8 @@ pub struct Shown {
     pub asset: Asset,
     pub variants: Vec<Variant>,
     pub tracks: Vec<CaptionTrack>,
+    /// Which of the tracks the tenant lets players see.
+    pub visibility: CaptionVisibility,
 }
 
 /// When its reading began, and what it gave.
@@ -91,7 +93,8 @@ impl Epochs {
         let Some(asset) = tx.assets().lookup(token.asset).await? else { return Ok(None) };
         let variants = tx.variants().list(token.asset).await?;
         let tracks = tx.caption_tracks().list(token.asset).await?;
-        Ok(Some(Shown { asset, variants, tracks }))
+        let visibility = tx.tenant_policies().current().await?.policy.caption_visibility;
+        Ok(Some(Shown { asset, variants, tracks, visibility }))
     }
 
     fn kept(&self, key: (TenantId, AssetId)) -> Option<Arc<Shown>> {

@@ -1,6 +1,6 @@
 //! Rows as players see them: which variants can be played, and which tracks may be shown.
 
-use media_domain::{MediaInfo, variant::Tiles};
+use media_domain::{CaptionSource, MediaInfo, caption::TrackState, policy::CaptionVisibility, variant::Tiles};
 use media_manifests::{Caption, CaptionKind, Fragment, FragmentIndex, ManifestError, Rendition, Storyboard, Track};
 use media_storage::{caption_tracks::CaptionTrack, variants::Variant};
 
@@ -38,9 +38,22 @@ pub fn storyboard(variant: &Variant) -> Option<Storyboard> {
     Some(Storyboard { profile: variant.profile.clone(), mime: variant.mime.clone(), size_bytes: variant.size_bytes, tiles })
 }
 
-/// Players see approved tracks only.
-pub fn is_shown(track: &CaptionTrack) -> bool {
-    track.approved
+/// The tracks that players see: those that are approved. Where the tenant's policy asks for no approval, also those that nobody has
+/// looked at, but of each language and kind one: a person's rather than a machine's, and the newest.
+pub fn shown_tracks(tracks: &[CaptionTrack], visibility: CaptionVisibility) -> Vec<&CaptionTrack> {
+    if visibility == CaptionVisibility::Approved {
+        return tracks.iter().filter(|track| track.approved).collect();
+    }
+    let weight = |track: &CaptionTrack| (track.source != CaptionSource::Ai, track.id);
+    let mut shown: Vec<&CaptionTrack> = Vec::new();
+    for track in tracks.iter().filter(|track| matches!(track.state(), TrackState::Approved | TrackState::Waiting)) {
+        match shown.iter_mut().find(|other| other.language == track.language && other.kind == track.kind) {
+            Some(other) if weight(track) > weight(other) => *other = track,
+            Some(_) => {}
+            None => shown.push(track),
+        }
+    }
+    shown
 }
 
 /// A rung or audio rendition, as playlists are rendered from it.
@@ -183,6 +196,43 @@ pub(crate) mod tests {
         let preview = Variant { profile: "preview".to_owned().try_into().unwrap(), ..whole };
         assert!(is_preview(&preview) && !is_progressive(&preview));
         assert!(is_for_players(&Variant { mime: "image/webp".into(), fragments: Vec::new(), ..rung() }));
+    }
+
+    fn track(source: CaptionSource, approved: bool, rejected: bool) -> CaptionTrack {
+        CaptionTrack {
+            id: media_domain::CaptionTrackId::generate(),
+            asset: AssetId::generate(),
+            language: "en".into(),
+            kind: media_domain::CaptionKind::Captions,
+            format: "vtt".into(),
+            source,
+            approved,
+            rejected,
+            version: 1,
+            based_on: None,
+            superseded_by: None,
+            reviewed_by: None,
+            reviewed_at: None,
+            blob: blob("track"),
+        }
+    }
+
+    #[test]
+    fn without_approval_one_track_of_each_language_is_shown_and_a_persons_first() {
+        use media_domain::CaptionSource::{Ai, Human};
+        let shown = |tracks: &[CaptionTrack], visibility| shown_tracks(tracks, visibility).iter().map(|track| track.id).collect::<Vec<_>>();
+        let (waiting, approved, rejected, person) =
+            (track(Ai, false, false), track(Ai, true, false), track(Ai, false, true), track(Human, false, false));
+        let german = CaptionTrack { language: "de".into(), ..track(Ai, false, false) };
+        let all = [waiting.clone(), rejected.clone(), person.clone(), german.clone()];
+        assert_eq!(shown(&all, CaptionVisibility::Approved), []);
+        assert_eq!(shown(&all, CaptionVisibility::All), [person.id, german.id]);
+        assert_eq!(shown(&[waiting.clone(), rejected.clone()], CaptionVisibility::All), [waiting.id]);
+        let edit = CaptionTrack { superseded_by: Some(person.id), ..approved.clone() };
+        assert_eq!(shown(&[edit.clone(), person.clone()], CaptionVisibility::Approved), [approved.id], "until its edit is approved");
+        assert_eq!(shown(&[edit.clone(), person.clone()], CaptionVisibility::All), [person.id]);
+        let no = CaptionTrack { rejected: true, ..person };
+        assert_eq!(shown(&[edit, no], CaptionVisibility::All), [approved.id], "its edit was rejected");
     }
 
     #[test]

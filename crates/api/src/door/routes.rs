@@ -26,7 +26,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use super::{
     delivery::{Delivery, deliver},
     epochs::{Epochs, Refusal, Shown},
-    renditions::{caption, is_for_players, is_playable, is_shown, rendition, storyboard},
+    renditions::{caption, is_for_players, is_playable, rendition, shown_tracks, storyboard},
     token::PlaybackToken,
 };
 use crate::{error::chain, keyring::Keyring};
@@ -211,7 +211,7 @@ async fn caption_file(State(door): State<Arc<Door>>, Path((token, file)): Path<(
     let (_, shown) = door.open(&token).await?;
     let (id, ending) = file.split_once('.').ok_or(Refusal::NotFound)?;
     let id: CaptionTrackId = id.parse().map_err(|_| Refusal::NotFound)?;
-    let track = shown.tracks.iter().find(|track| track.id == id && is_shown(track)).ok_or(Refusal::NotFound)?;
+    let track = shown_tracks(&shown.tracks, shown.visibility).into_iter().find(|track| track.id == id).ok_or(Refusal::NotFound)?;
     match ending {
         "m3u8" => Ok(text(hls::MIME, hls::caption(track.id, duration_us(&shown)))),
         "vtt" => door.text(track).await,
@@ -224,7 +224,7 @@ fn renditions(shown: &Shown) -> Result<Vec<Rendition>, ManifestError> {
 }
 
 fn captions(shown: &Shown) -> Vec<Caption> {
-    shown.tracks.iter().filter(|track| is_shown(track)).map(caption).collect()
+    shown_tracks(&shown.tracks, shown.visibility).into_iter().map(caption).collect()
 }
 
 /// How long the longest rendition plays: a caption playlist covers all of it.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::body::to_bytes;
-use media_domain::{VariantDetails, variant::Tiles};
+use media_domain::{VariantDetails, policy::CaptionVisibility, variant::Tiles};
 use media_storage::{Database, assets::Asset, variants::Variant};
 use time::macros::datetime;
 use tower::ServiceExt as _;
@@ -56,7 +56,12 @@ impl Scene {
 
     /// Asks for a path under the token; answers the status, where it leads, and the text.
     async fn get(&self, shown: &Shown, token: &str, path: &str) -> (StatusCode, Option<String>, String) {
-        self.door.epochs.believe(Arc::new(Shown { asset: shown.asset.clone(), variants: shown.variants.clone(), tracks: Vec::new() }));
+        self.door.epochs.believe(Arc::new(Shown {
+            asset: shown.asset.clone(),
+            variants: shown.variants.clone(),
+            tracks: Vec::new(),
+            visibility: CaptionVisibility::Approved,
+        }));
         let request = Request::builder().uri(format!("/playback/{token}/{path}")).body(Body::empty()).unwrap();
         let answer = routes(Arc::clone(&self.door), &["*".to_owned()]).oneshot(request).await.unwrap();
         assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store", "{path}");
@@ -72,7 +77,12 @@ fn cdn_of(signature: CdnSignature) -> Delivery {
 }
 
 fn film() -> Shown {
-    Shown { asset: Asset { duration_seconds: Some(TWO_HOURS), ..asset() }, variants: vec![rung()], tracks: Vec::new() }
+    Shown {
+        asset: Asset { duration_seconds: Some(TWO_HOURS), ..asset() },
+        variants: vec![rung()],
+        tracks: Vec::new(),
+        visibility: CaptionVisibility::Approved,
+    }
 }
 
 fn token(shown: &Shown) -> PlaybackToken {

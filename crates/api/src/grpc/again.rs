@@ -4,12 +4,12 @@ use media_domain::{
     Status,
     plan::{self, One},
     profile::{NotAProfileName, ProfileName},
-    work::WorkState,
+    work::{Group, WorkState},
 };
 use media_proto::v1;
 use media_storage::{StorageError, TenantTx, again::PlannedOne, assets::Asset, transcode_jobs::Job};
 
-use super::{Api, asset_id, etag, there};
+use super::{Api, asset_id, etag, generate_captions, there};
 use crate::{
     auth::Caller,
     convert,
@@ -52,8 +52,12 @@ pub async fn request_variant(
     if let Some(job) = existing.as_ref().filter(|job| job.state != WorkState::Skipped) {
         return Ok(v1::RequestVariantResponse { job: Some(convert::job(job)) });
     }
-    match (plan::one(asset.kind, asset.info.as_ref(), &api.profiles, &name), existing) {
-        (One::Make(group), _) => match tx.plan_one(&asset, group, &name, false).await? {
+    let what = plan::one(asset.kind, asset.info.as_ref(), &api.profiles, &name);
+    if what == One::Make(Group::Speech) {
+        generate_captions::wanted(&mut tx).await?;
+    }
+    match (what, existing) {
+        (One::Make(group), _) => match tx.plan_one(&asset, group, &name, false, None).await? {
             PlannedOne::Planned => {}
             PlannedOne::GroupRuns => return Err(ApiError::GroupRuns),
         },

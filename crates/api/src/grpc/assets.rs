@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use media_domain::{AssetId, ids::NotAnId};
+use media_domain::{AssetId, provenance::ArtifactKind};
 use media_proto::v1::{self, asset_service_server::AssetService};
 use media_storage::{
     StorageError,
@@ -11,7 +11,7 @@ use media_storage::{
 use tonic::{Request, Response};
 
 use super::{
-    Api, again, asset_id,
+    Api, again, asset_id, asset_ids,
     asset_update::AssetUpdate,
     etag,
     new_upload::is_sha256,
@@ -23,9 +23,6 @@ use crate::{
     convert,
     error::{ApiError, Violations},
 };
-
-/// How many assets one call may ask for.
-const MAX_BATCH: usize = 200;
 
 pub struct Assets(pub Arc<Api>);
 
@@ -101,25 +98,21 @@ impl Assets {
         let variants = tx.variants().list(id).await?;
         let jobs = tx.transcode_jobs().list(id).await?;
         let tracks = tx.caption_tracks().list(id).await?;
+        let provenance = match ArtifactKind::of(asset.kind) {
+            Some(_) => tx.ai_artifacts().provenance_of(id).await?,
+            None => None,
+        };
         Ok(v1::GetAssetResponse {
             asset: Some(convert::asset(&asset)),
             variants: variants.iter().map(convert::variant).collect(),
             jobs: jobs.iter().map(convert::job).collect(),
             caption_tracks: tracks.iter().map(convert::caption_track).collect(),
+            provenance: provenance.as_ref().map(convert::provenance::show),
         })
     }
 
     async fn batch_get(&self, caller: &Caller, request: v1::BatchGetAssetsRequest) -> Result<v1::BatchGetAssetsResponse, ApiError> {
-        if request.asset_ids.len() > MAX_BATCH {
-            return Err(Violations::of("asset_ids", format!("names {} assets, the limit is {MAX_BATCH}", request.asset_ids.len())));
-        }
-        let mut ids: Vec<AssetId> = Vec::with_capacity(request.asset_ids.len());
-        for text in &request.asset_ids {
-            let id = text.parse().map_err(|error: NotAnId| Violations::of("asset_ids", format!("holds one that is {error}")))?;
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
+        let ids = asset_ids(&request.asset_ids)?;
         let mut tx = self.0.begin(caller, "api.batch_get_assets").await?;
         let mut found: HashMap<AssetId, Asset> = tx.assets().lookup_many(&ids).await?.into_iter().map(|asset| (asset.id, asset)).collect();
         let mut answer = v1::BatchGetAssetsResponse::default();

@@ -4,22 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use media_blobs::{LanguageTag, keys};
 use media_captions::{BYTES_MAX, Cue, parse_srt, parse_vtt};
-use media_domain::{
-    AssetId, BlobName, CaptionKind, CaptionSource, CaptionTrackId, OwnerId, Status,
-    asset::Priority,
-    caption::Decision,
-    profile::{Profile, ProfileName, Recipe},
-};
+use media_domain::{AssetId, BlobName, CaptionKind, CaptionSource, CaptionTrackId, OwnerId, Status, caption::Decision};
 use media_proto::v1::{self, CaptionDecision, caption_service_server::CaptionService};
 use media_storage::{
     StorageError, TenantTx,
-    assets::Asset,
     caption_tracks::{CaptionFilter, CaptionOrigin, CaptionTrack, NewCaptionTrack},
-    work::CaptionWork,
 };
 use tonic::{Request, Response};
 
-use super::{Api, asset_id, caption_text, there};
+use super::{Api, asset_id, caption_text, generate_captions, there};
 use crate::{
     auth::Caller,
     convert,
@@ -40,7 +33,7 @@ impl CaptionService for Captions {
         request: Request<v1::GenerateCaptionsRequest>,
     ) -> Result<Response<v1::GenerateCaptionsResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
-        Ok(Response::new(self.generate(&caller, &request).await?))
+        Ok(Response::new(generate_captions::generate(&self.0, &caller, &request).await?))
     }
 
     async fn import_caption_track(
@@ -97,49 +90,6 @@ impl CaptionService for Captions {
 }
 
 impl Captions {
-    async fn generate(&self, caller: &Caller, request: &v1::GenerateCaptionsRequest) -> Result<v1::GenerateCaptionsResponse, ApiError> {
-        let id = asset_id(&request.asset_id)?;
-        let mut violations = Violations::default();
-        let language = optional_language(&request.language, &mut violations);
-        let priority = match v1::Priority::try_from(request.priority) {
-            Ok(priority) => convert::read_priority(priority).unwrap_or(Priority::Normal),
-            Err(_) => {
-                violations.add("priority", "is no priority that this version knows");
-                Priority::Normal
-            }
-        };
-        violations.into_result()?;
-        let mut tx = self.0.begin(caller, "api.generate_captions").await?;
-        let asset = there(tx.assets().lock(id).await?)?;
-        self.check_can_be_heard(&mut tx, &asset).await?;
-        match tx.work().plan_captions(id, language.as_ref().map(LanguageTag::as_str), priority.rank()).await? {
-            CaptionWork::Planned(work) => tx.transcode_jobs().plan(id, work, &ProfileName::captions(), false).await?,
-            CaptionWork::UnderWay(_) => {}
-            CaptionWork::Busy => return Err(ApiError::CaptionsBusy),
-        }
-        let jobs = tx.transcode_jobs().list(id).await?;
-        tx.commit().await?;
-        let job = jobs.iter().find(|job| job.profile == ProfileName::captions());
-        Ok(v1::GenerateCaptionsResponse { job: job.map(convert::job) })
-    }
-
-    /// There is something to hear once the variant exists that the captioner reads.
-    async fn check_can_be_heard(&self, tx: &mut TenantTx, asset: &Asset) -> Result<(), ApiError> {
-        match asset.status {
-            Status::Ready | Status::Transcoding => {}
-            Status::Quarantined => return Err(ApiError::Quarantined),
-            other => return Err(ApiError::NotReady(other)),
-        }
-        let is_speech = |profile: &&Profile| matches!(profile.make, Recipe::Pcm { .. });
-        let of_kind = self.0.profiles.of_kind(asset.kind);
-        let Some(speech) = of_kind.into_iter().find(is_speech) else { return Err(ApiError::VariantNotFound) };
-        match tx.variants().lookup(asset.id, &speech.name).await? {
-            Some(_) => Ok(()),
-            None if asset.status == Status::Transcoding => Err(ApiError::NotReady(asset.status)),
-            None => Err(ApiError::VariantNotFound),
-        }
-    }
-
     async fn import(&self, caller: &Caller, request: &v1::ImportCaptionTrackRequest) -> Result<CaptionTrack, ApiError> {
         let asset = asset_id(&request.asset_id)?;
         let mut violations = Violations::default();
@@ -279,7 +229,7 @@ fn track_id(text: &str) -> Result<CaptionTrackId, ApiError> {
 }
 
 /// The language that a request names, in its one spelling.
-fn optional_language(text: &str, violations: &mut Violations) -> Option<LanguageTag> {
+pub(super) fn optional_language(text: &str, violations: &mut Violations) -> Option<LanguageTag> {
     if text.is_empty() {
         return None;
     }

@@ -3,10 +3,11 @@
 //! Another tenant's bytes are never looked for: row level security hides them, and the call goes on as for any bytes that are new.
 
 use media_domain::{AssetId, reason::Verdict};
-use media_storage::{assets::Asset, twins::Content};
+use media_storage::{ai_artifacts::NewAiArtifact, assets::Asset, twins::Content};
 use uuid::Uuid;
 
 use super::{
+    ai_artifacts,
     new_upload::NewUpload,
     open_upload::{created, new_asset},
     there,
@@ -22,6 +23,7 @@ impl Uploads {
         caller: &Caller,
         new: &NewUpload,
         once: Option<&Once>,
+        artifact: Option<&NewAiArtifact>,
     ) -> Result<Option<Result<Asset, Uuid>>, ApiError> {
         let Some(sha256) = &new.sha256 else { return Ok(None) };
         let mut tx = self.0.begin(caller, "api.share_bytes").await?;
@@ -35,6 +37,10 @@ impl Uploads {
             return Ok(Some(Err(made)));
         }
         tx.insert_shared(&asset, &created(&asset), &twin, &self.0.profiles).await?;
+        if let Some(artifact) = artifact {
+            let artifact = NewAiArtifact { output: Some(asset.id), ..artifact.clone() };
+            ai_artifacts::write(&mut tx, asset.id, &artifact).await?;
+        }
         let row = there(tx.assets().lookup(asset.id).await?)?;
         tx.commit().await?;
         Ok(Some(Ok(row)))

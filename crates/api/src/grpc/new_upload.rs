@@ -5,11 +5,13 @@ use media_domain::{
     asset::Priority,
     limits::{MAX_FILENAME_BYTES, max_bytes},
     profile::ProfileName,
+    provenance::{ArtifactKind, Provenance},
 };
 use media_proto::v1::{self, CreateUploadRequest};
+use time::OffsetDateTime;
 
 use crate::{
-    convert,
+    convert::{self, provenance},
     error::{ApiError, FieldReason, Violations},
     once,
 };
@@ -18,7 +20,7 @@ use crate::{
 const MAX_MIME_NAME_CHARS: usize = 127;
 
 /// A request for an upload that can be granted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NewUpload {
     pub kind: Kind,
     pub filename: String,
@@ -31,6 +33,8 @@ pub struct NewUpload {
     pub priority: Priority,
     /// `None`: all that apply.
     pub profiles: Option<Vec<ProfileName>>,
+    /// Of what a machine made, and of nothing else.
+    pub provenance: Option<Provenance>,
 }
 
 impl NewUpload {
@@ -61,12 +65,24 @@ impl NewUpload {
                 Priority::Normal
             }
         };
+        let provenance = provenance_of(kind, request.provenance.as_ref(), &mut violations);
         once::check(&request.request_id, &mut violations);
         match (kind, owner) {
             (Some(kind), Some(owner)) if violations.0.is_empty() => {
-                Ok(Self { kind, filename: request.filename, size_bytes, sha256, mime, owner, priority, profiles })
+                Ok(Self { kind, filename: request.filename, size_bytes, sha256, mime, owner, priority, profiles, provenance })
             }
             _ => Err(ApiError::Invalid(violations)),
+        }
+    }
+}
+
+fn provenance_of(kind: Option<Kind>, given: Option<&v1::AiProvenance>, violations: &mut Violations) -> Option<Provenance> {
+    match (ArtifactKind::of(kind?), given) {
+        (Some(_), given) => provenance::read(given, OffsetDateTime::now_utc(), violations),
+        (None, None) => None,
+        (None, Some(_)) => {
+            violations.add("provenance", "is of what AI made, and of no other kind than ai_image and ai_audio");
+            None
         }
     }
 }
@@ -93,10 +109,6 @@ fn names(profiles: &[&ProfileName]) -> String {
 
 fn kind(given: i32, violations: &mut Violations) -> Option<Kind> {
     match v1::AssetKind::try_from(given).ok().and_then(convert::read_kind) {
-        Some(Kind::AiImage | Kind::AiAudio) => {
-            violations.add("kind", "is made by AI and has to carry its provenance, which this method does not take yet");
-            None
-        }
         None => {
             violations.add("kind", "must be given, as one that this version knows");
             None
@@ -217,7 +229,7 @@ mod tests {
     #[test]
     fn every_field_at_fault_is_named_at_once() {
         let request = CreateUploadRequest {
-            kind: v1::AssetKind::AiImage.into(),
+            kind: v1::AssetKind::Unspecified.into(),
             filename: "../x\0".into(),
             size_bytes: 0,
             sha256: "abc".into(),
@@ -226,6 +238,7 @@ mod tests {
             profiles: vec!["h264-720p".into()],
             priority: 99,
             request_id: "x".repeat(65),
+            provenance: None,
         };
         let fields: Vec<_> = faults(request).into_iter().map(|(field, _)| field).collect();
         assert_eq!(fields, ["kind", "filename", "size_bytes", "sha256", "mime", "owner_user_id", "priority", "request_id"]);
@@ -283,9 +296,14 @@ mod tests {
     }
 
     #[test]
-    fn ai_kinds_are_not_taken_without_provenance() {
+    fn ai_kinds_carry_their_provenance_and_no_others_do() {
+        let provenance = Some(v1::AiProvenance { model: "m".into(), trace_id: "t".into(), ..v1::AiProvenance::default() });
         for kind in [v1::AssetKind::AiImage, v1::AssetKind::AiAudio] {
-            assert_eq!(faults(CreateUploadRequest { kind: kind.into(), ..request() }), [("kind", FieldReason::Invalid)]);
+            let bare = CreateUploadRequest { kind: kind.into(), ..request() };
+            assert_eq!(faults(bare.clone()), [("provenance", FieldReason::Invalid)]);
+            let read = NewUpload::read(CreateUploadRequest { provenance: provenance.clone(), ..bare }, &known()).unwrap();
+            assert_eq!(read.provenance.unwrap().model, "m");
         }
+        assert_eq!(faults(CreateUploadRequest { provenance, ..request() }), [("provenance", FieldReason::Invalid)]);
     }
 }

@@ -9,6 +9,7 @@ use media_domain::{
 use media_proto::v1;
 use media_runtime::trace_context;
 use media_storage::{
+    ai_artifacts::NewAiArtifact,
     assets::{Asset, NewAsset},
     uploads::{Upload, UploadState},
 };
@@ -16,6 +17,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
+    ai_artifacts,
     new_upload::NewUpload,
     there,
     upload_parts::plan_of,
@@ -49,6 +51,20 @@ impl Uploads {
         let request_id = std::mem::take(&mut request.request_id);
         let once = Once::of(caller, "CreateUpload", &request_id, &request);
         let new = NewUpload::read(v1::CreateUploadRequest { request_id, ..request }, &self.0.profiles)?;
+        self.open_once(caller, once, &new, None).await
+    }
+
+    /// The same of a request that was read, also as the output of an artifact that is recorded with it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_once(
+        &self,
+        caller: &Caller,
+        once: Option<Once>,
+        new: &NewUpload,
+        artifact: Option<&NewAiArtifact>,
+    ) -> Result<Opened, ApiError> {
         if let Some(once) = &once {
             let mut tx = self.0.begin(caller, "api.create_upload").await?;
             let made = once.made(&mut tx).await?;
@@ -57,8 +73,8 @@ impl Uploads {
                 return self.opened_before(caller, made).await;
             }
         }
-        self.within_tenants_limit(caller, &new).await?;
-        match self.share(caller, &new, once.as_ref()).await? {
+        self.within_tenants_limit(caller, new).await?;
+        match self.share(caller, new, once.as_ref(), artifact).await? {
             Some(Ok(asset)) => return Ok(Opened { asset, upload: None }),
             Some(Err(made)) => return self.opened_before(caller, made).await,
             None => {}
@@ -77,7 +93,7 @@ impl Uploads {
             part_count: plan.count(),
             state: UploadState::Open,
         };
-        match self.write_new(caller, &new, &upload, once.as_ref()).await {
+        match self.write_new(caller, new, &upload, once.as_ref(), artifact).await {
             Ok(Ok(asset)) => Ok(Opened { asset, upload: Some(upload) }),
             Ok(Err(made)) => {
                 self.abort_or_warn(&multipart).await;
@@ -109,6 +125,7 @@ impl Uploads {
         new: &NewUpload,
         upload: &Upload,
         once: Option<&Once>,
+        artifact: Option<&NewAiArtifact>,
     ) -> Result<Result<Asset, Uuid>, ApiError> {
         let asset = new_asset(new, upload.asset, upload.blob.clone());
         let mut tx = self.0.begin(caller, "api.create_upload").await?;
@@ -120,6 +137,10 @@ impl Uploads {
         tx.assets().insert(&asset).await?;
         tx.uploads().insert(upload).await?;
         tx.outbox().event(&created(&asset)).await?;
+        if let Some(artifact) = artifact {
+            let artifact = NewAiArtifact { output: Some(asset.id), ..artifact.clone() };
+            ai_artifacts::write(&mut tx, asset.id, &artifact).await?;
+        }
         tx.admit(asset.id, upload.size_bytes).await?;
         let row = there(tx.assets().lookup(asset.id).await?)?;
         tx.commit().await?;
@@ -164,7 +185,7 @@ pub(super) fn new_asset(new: &NewUpload, id: AssetId, blob: BlobName) -> NewAsse
         id,
         owner: new.owner,
         kind: new.kind,
-        source: Source::Upload,
+        source: if new.provenance.is_some() { Source::AiGenerated } else { Source::Upload },
         blob,
         size_bytes: Some(new.size_bytes),
         filename: Some(new.filename.clone()),
@@ -172,8 +193,8 @@ pub(super) fn new_asset(new: &NewUpload, id: AssetId, blob: BlobName) -> NewAsse
         declared_sha256: new.sha256.clone(),
         priority: new.priority.rank(),
         asked_profiles: new.profiles.clone(),
-        retention_class: RetentionClass::Operational,
-        provenance: None,
+        retention_class: if new.provenance.is_some() { RetentionClass::AiGenerated } else { RetentionClass::Operational },
+        provenance: new.provenance.clone(),
         traceparent: trace_context::current_traceparent(),
     }
 }

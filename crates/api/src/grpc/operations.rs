@@ -13,7 +13,7 @@ use media_proto::v1::{self, operations_service_server::OperationsService};
 use media_storage::{again::PlannedOne, assets::Asset, dead_letters::DeadLetterFilter, job_list::JobFilter, outbox_replay::Replay};
 use tonic::{Request, Response};
 
-use super::{Api, there};
+use super::{Api, generate_captions, there};
 use crate::{
     auth::Caller,
     convert::{self, operations as show},
@@ -91,7 +91,11 @@ impl Operations {
         if !matches!(listed.job.state, WorkState::Failed | WorkState::Cancelled) {
             return Err(ApiError::JobIs(listed.job.state));
         }
-        match tx.retry(&asset, &listed, self.group_of(&asset, &listed.job.profile)).await? {
+        let group = listed.group.or_else(|| self.group_of(&asset, &listed.job.profile));
+        if matches!(group, Some(Group::Speech | Group::Captions)) {
+            generate_captions::wanted(&mut tx).await?;
+        }
+        match tx.retry(&asset, &listed, group).await? {
             PlannedOne::Planned => {}
             PlannedOne::GroupRuns => return Err(ApiError::GroupRuns),
         }

@@ -1,30 +1,21 @@
 //! PlaybackService: URLs that need no further credential and end by themselves.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use media_blobs::{PresignGet, content_disposition};
-use media_domain::{AssetId, BlobName, Kind, Status, profile::ProfileName, reason::Verdict};
-use media_proto::v1::{self, playback_service_server::PlaybackService};
-use media_storage::{assets::Asset, variants::Variant};
+use media_domain::{AssetId, BlobName, Status, profile::ProfileName, reason::Verdict};
+use media_proto::v1::{self, playback_result::Outcome, playback_service_server::PlaybackService};
+use media_storage::{assets::Asset, caption_tracks::CaptionTrack, variants::Variant};
 use time::OffsetDateTime;
 use tonic::{Request, Response};
 
-use super::{Api, asset_id, there};
+use super::{Api, asset_id, asset_ids, shown, there};
 use crate::{
     auth::Caller,
     convert,
-    door::{
-        links::Links,
-        renditions::{is_image, is_playable, is_preview, is_progressive, is_shown, storyboard},
-        token::{self, PlaybackToken},
-    },
     error::{ApiError, Violations},
+    status,
 };
-
-/// The profile of the picture that stands for a video, or is the cover of a piece of music.
-const POSTER: &str = "poster";
-/// The profile of the peaks of a sound.
-const WAVEFORM: &str = "waveform";
 
 pub struct Playback(pub Arc<Api>);
 
@@ -34,6 +25,14 @@ impl PlaybackService for Playback {
         let (caller, request) = Caller::of(request)?;
         let playback = self.playback(&caller, asset_id(&request.asset_id)?).await?;
         Ok(Response::new(v1::GetPlaybackResponse { playback: Some(playback) }))
+    }
+
+    async fn batch_get_playback(
+        &self,
+        request: Request<v1::BatchGetPlaybackRequest>,
+    ) -> Result<Response<v1::BatchGetPlaybackResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(self.batch(&caller, &request).await?))
     }
 
     async fn get_download_url(
@@ -61,38 +60,39 @@ impl Playback {
         ready(&asset)?;
         let variants = tx.variants().list(id).await?;
         let tracks = tx.caption_tracks().list(id).await?;
+        let visibility = tx.tenant_policies().current().await?.policy.caption_visibility;
         drop(tx);
+        Ok(shown::playback(&self.0, &asset, &variants, &tracks, visibility))
+    }
 
-        let expires_at = OffsetDateTime::now_utc() + token::lifetime(asset.duration_seconds);
-        let token = PlaybackToken { tenant: asset.tenant, asset: id, epoch: asset.playback_epoch, expires_at };
-        let links = Links::new(&self.0.public_url, &token.seal(&self.0.keys));
-        let is_of_pictures = matches!(asset.kind.pipeline(), Kind::Image | Kind::Document);
-        let mut images: Vec<&Variant> = variants.iter().filter(|variant| is_of_pictures && is_image(variant)).collect();
-        images.sort_by_key(|variant| variant.width);
-        let streams = variants.iter().any(is_playable);
-        let object = |variant: Option<&Variant>| variant.map(|variant| links.media(&variant.profile)).unwrap_or_default();
-        let of_profile = |profile: &str| object(variants.iter().find(|variant| variant.profile.as_str() == profile));
-        Ok(v1::Playback {
-            asset_id: id.to_string(),
-            hls_url: if streams { links.hls() } else { String::new() },
-            dash_url: if streams { links.dash() } else { String::new() },
-            progressive_url: object(variants.iter().filter(|variant| is_progressive(variant)).max_by_key(|variant| variant.width)),
-            preview_url: object(variants.iter().find(|variant| is_preview(variant))),
-            storyboard_url: if variants.iter().any(|variant| storyboard(variant).is_some()) { links.storyboard() } else { String::new() },
-            waveform_url: of_profile(WAVEFORM),
-            poster_url: of_profile(POSTER),
-            images: images.into_iter().map(|variant| image(variant, &links)).collect(),
-            captions: tracks
-                .iter()
-                .filter(|track| is_shown(track))
-                .map(|track| v1::PlaybackCaption {
-                    language: track.language.clone(),
-                    kind: convert::caption_kind(track.kind).into(),
-                    url: links.captions(track.id),
-                })
-                .collect(),
-            expire_time: Some(convert::timestamp(token.expires_at)),
-        })
+    /// Each asset by itself, from the same four questions, however many they are.
+    async fn batch(&self, caller: &Caller, request: &v1::BatchGetPlaybackRequest) -> Result<v1::BatchGetPlaybackResponse, ApiError> {
+        let ids = asset_ids(&request.asset_ids)?;
+        let mut tx = self.0.begin(caller, "api.batch_get_playback").await?;
+        let assets = tx.assets().lookup_many(&ids).await?;
+        let mut variants: HashMap<AssetId, Vec<Variant>> = HashMap::new();
+        for variant in tx.variants().list_many(&ids).await? {
+            variants.entry(variant.asset).or_default().push(variant);
+        }
+        let mut tracks: HashMap<AssetId, Vec<CaptionTrack>> = HashMap::new();
+        for track in tx.caption_tracks().list_many(&ids).await? {
+            tracks.entry(track.asset).or_default().push(track);
+        }
+        let visibility = tx.tenant_policies().current().await?.policy.caption_visibility;
+        drop(tx);
+        let mut assets: HashMap<AssetId, Asset> = assets.into_iter().map(|asset| (asset.id, asset)).collect();
+        let results = ids.into_iter().map(|id| {
+            let found = there(assets.remove(&id)).and_then(|asset| ready(&asset).map(|()| asset));
+            let outcome = match found {
+                Ok(asset) => {
+                    let (variants, tracks) = (variants.remove(&id).unwrap_or_default(), tracks.remove(&id).unwrap_or_default());
+                    Outcome::Playback(shown::playback(&self.0, &asset, &variants, &tracks, visibility))
+                }
+                Err(error) => Outcome::Error(v1::PlaybackError { reason: status::reason(&error).to_owned(), message: error.to_string() }),
+            };
+            v1::PlaybackResult { asset_id: id.to_string(), outcome: Some(outcome) }
+        });
+        Ok(v1::BatchGetPlaybackResponse { results: results.collect() })
     }
 
     async fn revoke(&self, caller: &Caller, id: AssetId) -> Result<(), ApiError> {
@@ -180,16 +180,6 @@ fn variant(asset: &Asset, variant: Variant) -> Download {
     let name = asset.filename.as_deref().unwrap_or(&id);
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     Download { filename: format!("{stem}.{}.{ending}", variant.profile), blob: variant.blob, mime: variant.mime }
-}
-
-fn image(variant: &Variant, links: &Links) -> v1::PlaybackImage {
-    v1::PlaybackImage {
-        profile: variant.profile.to_string(),
-        mime: variant.mime.clone(),
-        width: variant.width.unwrap_or_default().cast_signed(),
-        height: variant.height.unwrap_or_default().cast_signed(),
-        url: links.media(&variant.profile),
-    }
 }
 
 #[cfg(test)]

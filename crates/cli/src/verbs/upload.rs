@@ -22,6 +22,7 @@ use crate::{
     output,
     part_plan::PartPlan,
     progress::Progress,
+    provenance::Provenance,
     resume::Attempt,
     transfer::{Transfer, http_client},
     verbs::watch,
@@ -35,7 +36,7 @@ pub struct Upload {
     /// The files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// What they are: image, audio, video, document, subtitle; without it, by their bytes and names
+    /// What they are: image, audio, video, document, subtitle; without it, by their bytes and names. Of what AI made: ai_image, ai_audio
     #[arg(long)]
     kind: Option<Kind>,
     /// Whose they are; without it, the token's subject
@@ -50,6 +51,8 @@ pub struct Upload {
     /// Do not read a file beforehand for its SHA-256: neither damage on the way nor bytes that are already there will be found
     #[arg(long)]
     no_hash: bool,
+    #[command(flatten)]
+    provenance: Provenance,
     /// Follow each file until it is done
     #[arg(long, short)]
     watch: bool,
@@ -100,6 +103,7 @@ impl Upload {
             profiles: self.profiles.clone(),
             priority: words::priority_named(self.priority).into(),
             request_id: String::new(),
+            provenance: self.provenance.message(),
         };
         let absolute = path.canonicalize().map_err(|error| of_file(path, &error))?;
         let mut attempt = Attempt::of(&identity(caller), &absolute, file.modified, &announced);
