@@ -2,6 +2,7 @@
 //! else in the one that the model finds.
 
 use media_domain::{
+    Status,
     policy::CaptionMode,
     profile::ProfileName,
     work::{Group, UNDETERMINED},
@@ -47,12 +48,15 @@ impl TenantTx {
         if policy.captions != CaptionMode::Automatic {
             return Ok(());
         }
-        let priority = self.assets().lookup(ended.asset).await?.ok_or(StorageError::Missing { what: "asset" })?.priority;
+        let asset = self.assets().lookup(ended.asset).await?.ok_or(StorageError::Missing { what: "asset" })?;
+        if !matches!(asset.status, Status::Transcoding | Status::Ready) {
+            return Ok(());
+        }
         for next in policy.caption_languages.iter().skip_while(|listed| *listed != language).skip(1) {
             if self.transcripts().is_in(ended.asset, next).await? {
                 continue;
             }
-            if let CaptionWork::Planned(work) = self.work().plan_captions(ended.asset, Some(next), priority).await? {
+            if let CaptionWork::Planned(work) = self.work().plan_captions(ended.asset, Some(next), asset.priority).await? {
                 self.transcode_jobs().plan_again(ended.asset, work, &ProfileName::captions()).await?;
             }
             break;

@@ -1,10 +1,13 @@
 //! How work ends for its asset: given up, or ready, and either wholly.
 
 use media_domain::{
-    AssetId, Kind, Reason, Status, TenantId, WorkId,
+    AssetId, Kind, Reason, Status, TenantId, TenantPolicy, WorkId,
     work::{Group, Queue},
 };
-use media_storage::{StorageError, work::Lease};
+use media_storage::{
+    StorageError,
+    work::{CaptionWork, Lease},
+};
 
 use super::place::{Place, plan_group, profile, tenant};
 
@@ -176,6 +179,31 @@ async fn captions_that_are_given_up_leave_a_ready_asset_ready() {
     tx.commit().await.unwrap();
     assert_eq!(place.lookup(tenant, asset).await.status, Status::Ready);
     assert_eq!(place.count("media.dead_letters").await, 1);
+}
+
+#[tokio::test]
+async fn captions_that_are_given_up_are_followed_by_those_in_the_policys_next_language_whoever_gives_them_up() {
+    let place = Place::new("giving-up-language").await;
+    for database in [&place.captioner, &place.janitor] {
+        let tenant = tenant();
+        let asset = place.asset_in(tenant, Kind::Video, Status::Ready).await;
+        let languages = ["fr", "de", "en"].map(str::to_owned).to_vec();
+        let mut tx = place.api.in_tenant(tenant, "test.policy").await.unwrap();
+        let before = TenantPolicy::default();
+        tx.tenant_policies().put(&TenantPolicy { caption_languages: languages, ..before.clone() }, &before, "test").await.unwrap();
+        let CaptionWork::Planned(work) = tx.work().plan_captions(asset, Some("fr"), 1).await.unwrap() else { panic!("it was planned") };
+        tx.transcode_jobs().plan(asset, work, &profile("captions"), false).await.unwrap();
+        tx.commit().await.unwrap();
+        for (language, left) in [("fr", "captions waiting"), ("de", "captions waiting"), ("en", "captions failed")] {
+            let lease = place.lease(Queue::Caption).await;
+            assert_eq!((lease.asset, lease.language.as_deref()), (asset, Some(language)));
+            let mut tx = database.in_tenant(tenant, "worker.give_up").await.unwrap();
+            tx.give_up(&lease, Reason::WorkerLost, "lost").await.unwrap();
+            tx.commit().await.unwrap();
+            assert_eq!(place.jobs(asset).await, [left], "{language}");
+        }
+        assert!(place.claim(Queue::Caption).await.is_none());
+    }
 }
 
 #[tokio::test]
