@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod captions;
 #[cfg(test)]
+mod cold;
+#[cfg(test)]
 mod door;
 #[cfg(test)]
 mod harness;

@@ -13,6 +13,7 @@ mod open_upload;
 mod operations;
 mod playback;
 mod quarantine;
+mod restore;
 mod retention;
 mod tenant_policy;
 mod transcripts;

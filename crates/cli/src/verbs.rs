@@ -15,6 +15,7 @@ pub mod refs;
 pub mod replay;
 pub mod reprocess;
 pub mod request_variant;
+pub mod restore;
 pub mod retry;
 pub mod show;
 pub mod token;
@@ -48,6 +49,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Verb::Captions(captions) => captions.run(&Api::connect(&caller).await?, json).await,
         Verb::Transcripts(transcripts) => transcripts.run(&Api::connect(&caller).await?, json).await,
         Verb::Undelete(undelete) => undelete.run(&Api::connect(&caller).await?, json).await,
+        Verb::Restore(restore) => restore.run(&Api::connect(&caller).await?, json).await,
         Verb::Refs(refs) => refs.run(&Api::connect(&caller).await?, json).await,
         Verb::Hold(hold) => hold.run(&Api::connect(&caller).await?, json).await,
         Verb::Policy(policy) => policy.run(&Api::connect(&caller).await?, json).await,

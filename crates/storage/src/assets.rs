@@ -2,6 +2,7 @@
 
 use media_domain::{
     AssetId, BlobName, Kind, MediaInfo, OwnerId, Reason, Source, Status, TenantId,
+    archive::Archive,
     asset::{IllegalTransition, RetentionClass},
     event::{AssetDeleted, AssetFailed, Event},
     info::Look,
@@ -58,6 +59,8 @@ pub struct Asset {
     pub info: Option<MediaInfo>,
     pub playback_epoch: i32,
     pub traceparent: Option<String>,
+    /// Of an original that is not where it was uploaded to.
+    pub archive: Option<Archive>,
 }
 
 /// What is known of an asset when its upload begins.
@@ -134,6 +137,7 @@ struct AssetRow {
     media_info: Option<Json<MediaInfo>>,
     playback_epoch: i32,
     traceparent: Option<String>,
+    archive: Option<Json<Archive>>,
 }
 
 impl TryFrom<AssetRow> for Asset {
@@ -174,6 +178,7 @@ impl TryFrom<AssetRow> for Asset {
             info: row.media_info.map(|json| json.0),
             playback_epoch: row.playback_epoch,
             traceparent: row.traceparent,
+            archive: row.archive.map(|json| json.0),
         })
     }
 }
@@ -222,7 +227,8 @@ impl Assets<'_> {
             SELECT id, tenant_id, owner_user_id, kind, source, status, mime, bucket, key, size_bytes, sha256, original_filename,
               width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
               priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
-              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent
+              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent,
+              media.archive_of(bucket, key) AS "archive: Json<Archive>"
             FROM media.assets WHERE id = $1"#,
             id.as_uuid(),
         )
@@ -243,7 +249,8 @@ impl Assets<'_> {
             SELECT id, tenant_id, owner_user_id, kind, source, status, mime, bucket, key, size_bytes, sha256, original_filename,
               width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
               priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
-              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent
+              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent,
+              media.archive_of(bucket, key) AS "archive: Json<Archive>"
             FROM media.assets WHERE id = ANY ($1::uuid[])"#,
             &ids,
         )
@@ -298,7 +305,8 @@ impl Assets<'_> {
             SELECT id, tenant_id, owner_user_id, kind, source, status, mime, bucket, key, size_bytes, sha256, original_filename,
               width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
               priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
-              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent
+              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent,
+              media.archive_of(bucket, key) AS "archive: Json<Archive>"
             FROM media.assets
             WHERE deleted_at IS NULL
               AND ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR source = $3)

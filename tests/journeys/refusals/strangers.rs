@@ -13,7 +13,7 @@ use media_proto::{
         ImportCaptionTrackRequest, ListAssetsRequest, ListCaptionTracksRequest, ListDeadLettersRequest, ListJobsRequest,
         ListQuarantinedRequest, ListReferencesRequest, ListTranscriptsRequest, PlaceHoldRequest, PurgeAssetRequest,
         RedriveDeadLettersRequest, ReleaseAssetRequest, ReleaseHoldRequest, RemoveReferenceRequest, ReplayEventsRequest,
-        ReprocessAssetRequest, RequestVariantRequest, RescanAssetRequest, RetryJobRequest, ReviewCaptionTrackRequest,
+        ReprocessAssetRequest, RequestVariantRequest, RescanAssetRequest, RestoreAssetRequest, RetryJobRequest, ReviewCaptionTrackRequest,
         RevokePlaybackRequest, SearchTranscriptsRequest, SetReferencesRequest, SignUploadPartsRequest, UndeleteAssetRequest,
         UpdateAssetRequest, UpdateCaptionTrackRequest, WatchAssetRequest, asset_service_client::AssetServiceClient,
     },
@@ -210,6 +210,7 @@ async fn ask(caller: &mut Caller, method: &str, asset_id: &str, track_id: &str) 
             caller.assets.update_asset(UpdateAssetRequest { asset, update_mask: None }).await.map(drop)
         }
         "AssetService/DeleteAsset" => caller.assets.delete_asset(DeleteAssetRequest { asset_id, ..Default::default() }).await.map(drop),
+        "AssetService/RestoreAsset" => caller.assets.restore_asset(RestoreAssetRequest { asset_id, days: 0 }).await.map(drop),
         "AssetService/UndeleteAsset" => {
             caller.assets.undelete_asset(UndeleteAssetRequest { asset_id, ..Default::default() }).await.map(drop)
         }

@@ -91,6 +91,10 @@ impl Epochs {
         let Some(asset) = tx.assets().lookup(token.asset).await? else { return Ok(None) };
         let variants = tx.variants().list(token.asset).await?;
         let tracks = tx.caption_tracks().list(token.asset).await?;
+        if is_open(&asset, token) {
+            tx.note_use(token.asset).await?;
+            tx.commit().await?;
+        }
         Ok(Some(Shown { asset, variants, tracks }))
     }
 

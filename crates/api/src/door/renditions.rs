@@ -129,6 +129,7 @@ pub(crate) mod tests {
             info: None,
             playback_epoch: 0,
             traceparent: None,
+            archive: None,
         }
     }
 

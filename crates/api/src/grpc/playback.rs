@@ -61,7 +61,8 @@ impl Playback {
         ready(&asset)?;
         let variants = tx.variants().list(id).await?;
         let tracks = tx.caption_tracks().list(id).await?;
-        drop(tx);
+        tx.note_use(id).await?;
+        tx.commit().await?;
 
         let expires_at = OffsetDateTime::now_utc() + token::lifetime(asset.duration_seconds);
         let token = PlaybackToken { tenant: asset.tenant, asset: id, epoch: asset.playback_epoch, expires_at };
@@ -110,13 +111,18 @@ impl Playback {
         let mut tx = self.0.begin(caller, "api.get_download_url").await?;
         let asset = there(tx.assets().lookup(id).await?)?;
         let object = match profile {
-            None => original(&asset)?,
+            None => {
+                let original = original(&asset)?;
+                tx.refuse_if_archived(&asset)?;
+                original
+            }
             Some(profile) => {
                 ready(&asset)?;
                 variant(&asset, tx.variants().lookup(id, &profile).await?.ok_or(ApiError::VariantNotFound)?)
             }
         };
-        drop(tx);
+        tx.note_use(id).await?;
+        tx.commit().await?;
         let how = PresignGet {
             shared_for: Duration::ZERO,
             content_disposition: Some(content_disposition(&object.filename)),
