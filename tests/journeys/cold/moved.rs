@@ -164,20 +164,36 @@ async fn what_a_killed_janitor_had_in_hand_is_brought_to_its_end() {
     let download = GetDownloadUrlRequest { asset_id: id.clone(), profile: String::new() };
     let archived = reason(tonic::Code::FailedPrecondition, "ASSET_ARCHIVED");
     assert_eq!(refused(caller.playback.get_download_url(download.clone()).await), archived);
-    // Also an asset that was used meanwhile, and one whose object is to go: first it arrives.
+    // Also one that was used meanwhile, and one that is to be removed: first it arrives, or it could come back after it was removed.
     set(&sql, &id, "last_accessed_at = now()").await;
+    let doomed = caller.upload(AssetKind::Document, "letter.rtf", &samples::document(500)).await;
+    caller.until(&doomed, AssetStatus::Ready, LIMIT).await;
+    let doomed = format!("tenants/{}/media/{doomed}/original", caller.tenant);
+    let in_hand =
+        "UPDATE media.blobs SET archive_state = 'archiving', archive_class = 'GLACIER_IR', archive_changed_at = now(), doomed_at = now()";
+    let done = sqlx::query(sqlx::AssertSqlSafe(format!("{in_hand} WHERE key = '{doomed}'"))).execute(&sql).await.unwrap();
+    assert_eq!(done.rows_affected(), 1);
 
     let _second = world.start(Binary::Janitor, &settings).await;
     let other = unused_letter(&mut caller, &sql, 500).await;
     until(&caller, &other, ArchiveState::Available).await;
     let held = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM media.blobs WHERE archive_state = 'archiving'").fetch_one(&sql).await;
-    assert_eq!(held.unwrap(), 1, "it is not taken away from one that may still be at it");
+    assert_eq!(held.unwrap(), 2, "it is not taken away from one that may still be at it");
+    let bucket = Bucket::of(world.isolated());
+    assert!(bucket.objects().await.contains_key(&doomed));
     sqlx::query("UPDATE media.blobs SET archive_changed_at = archive_changed_at - interval '2 hours'").execute(&sql).await.unwrap();
     until(&caller, &id, ArchiveState::Available).await;
     caller.playback.get_download_url(download).await.unwrap();
     consumer.until(&id, "media.asset.archived.v1", LIMIT).await;
     assert_eq!(class(&world, &caller, &id).await.as_deref(), Some("GLACIER_IR"));
-    assert_eq!(Bucket::of(world.isolated()).uploads().await, Vec::<String>::new());
+    assert_eq!(bucket.uploads().await, Vec::<String>::new());
+    eventually("it arrived, and was removed", LIMIT, async || {
+        let left =
+            sqlx::query_scalar::<_, i64>("SELECT count(*) FROM media.blobs WHERE archive_state = 'archiving' OR doomed_at IS NOT NULL");
+        let (left, objects) = (left.fetch_one(&sql).await.unwrap(), bucket.objects().await);
+        if left == 0 && !objects.contains_key(&doomed) { Ok(()) } else { Err(left) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
