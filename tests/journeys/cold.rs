@@ -56,7 +56,17 @@ async fn until(caller: &Caller, id: &str, state: ArchiveState) -> Asset {
     .await
 }
 
-/// What the database says of the one archived object.
+/// Waits until an asset's original has arrived in the cold tier: on its way there it looks the same to callers.
+async fn until_archived(caller: &Caller, sql: &PgPool, id: &str) {
+    until(caller, id, ArchiveState::Archived).await;
+    eventually("none is on its way", LIMIT, async || {
+        let states = states(sql).await;
+        if states.iter().any(|state| state == "archiving") { Err(states) } else { Ok(()) }
+    })
+    .await;
+}
+
+/// What the database says of the archived objects.
 async fn states(sql: &PgPool) -> Vec<String> {
     sqlx::query_scalar("SELECT archive_state FROM media.blobs WHERE archive_state IS NOT NULL ORDER BY key").fetch_all(sql).await.unwrap()
 }

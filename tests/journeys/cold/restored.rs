@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::{LIMIT, MAKERS, states, until, unused_for, unused_letter};
+use super::{LIMIT, MAKERS, states, until, until_archived, unused_for, unused_letter};
 use crate::{
     harness::{Caller, Consumer, Glacier, StoreProxy, World, eventually, samples},
     refusals::{reason, refusal, refused},
@@ -56,7 +56,7 @@ async fn what_is_archived_is_refused_until_it_was_brought_back_and_then_again() 
     let id = caller.upload(AssetKind::Image, "card.png", &picture).await;
     caller.until(&id, AssetStatus::Ready, LIMIT).await;
     unused_for(&sql, &id, 400).await;
-    until(&caller, &id, ArchiveState::Archived).await;
+    until_archived(&caller, &sql, &id).await;
     consumer.until(&id, "media.asset.archived.v1", LIMIT).await;
 
     let archived = reason(Code::FailedPrecondition, "ASSET_ARCHIVED");
@@ -116,7 +116,7 @@ async fn what_is_archived_is_refused_until_it_was_brought_back_and_then_again() 
         .execute(&sql)
         .await
         .unwrap();
-    until(&caller, &id, ArchiveState::Archived).await;
+    until_archived(&caller, &sql, &id).await;
     is_refused(&mut caller, "archived").await;
     eventually("it is told that it went again", LIMIT, async || {
         let told = consumer.of(&id).iter().filter(|event| event.event_type == "media.asset.archived.v1").count();
@@ -138,7 +138,7 @@ async fn days_and_states_of_a_restore_are_checked() {
         assert_eq!(refused::<()>(Err(refusal)), reason(Code::InvalidArgument, "FIELD_INVALID"));
     }
     let cold = unused_letter(&mut caller, &sql, 400).await;
-    until(&caller, &cold, ArchiveState::Archived).await;
+    until_archived(&caller, &sql, &cold).await;
     sqlx::query("UPDATE media.blobs SET archive_state = 'archiving' WHERE archive_state = 'archived'").execute(&sql).await.unwrap();
     assert_eq!(refused(restore(&mut caller, &cold, 1).await), reason(Code::Aborted, "CONTENTION"), "first it arrives");
     sqlx::query("UPDATE media.blobs SET archive_state = 'archived' WHERE archive_state = 'archiving'").execute(&sql).await.unwrap();
@@ -150,7 +150,7 @@ async fn days_and_states_of_a_restore_are_checked() {
 async fn a_person_restores_from_a_shell() {
     let Scene { world, proxy: _proxy, mut caller, sql, glacier, _janitor, .. } = scene("cold-shell").await;
     let id = unused_letter(&mut caller, &sql, 400).await;
-    until(&caller, &id, ArchiveState::Archived).await;
+    until_archived(&caller, &sql, &id).await;
     let media = |arguments: &[&str]| {
         let program = std::env::current_exe().unwrap().parent().unwrap().with_file_name("media");
         let mut command = Command::new(program);
