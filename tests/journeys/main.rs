@@ -5,6 +5,8 @@ mod ai;
 #[cfg(test)]
 mod captions;
 #[cfg(test)]
+mod cold;
+#[cfg(test)]
 mod dedup;
 #[cfg(test)]
 mod door;

@@ -55,7 +55,7 @@ async fn letter(caller: &mut Caller, bytes: usize) -> String {
     caller.upload(AssetKind::Document, "letter.rtf", &letter).await
 }
 
-async fn change(caller: &mut Caller, policy: TenantPolicy, fields: &[&str]) -> Result<TenantPolicy, Status> {
+pub async fn change(caller: &mut Caller, policy: TenantPolicy, fields: &[&str]) -> Result<TenantPolicy, Status> {
     let update_mask = Some(FieldMask { paths: fields.iter().map(ToString::to_string).collect() });
     let request = UpdateTenantPolicyRequest { policy: Some(policy), update_mask };
     Ok(caller.retention.update_tenant_policy(request).await?.into_inner().policy.unwrap())

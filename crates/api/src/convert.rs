@@ -5,6 +5,7 @@ pub mod provenance;
 
 use media_domain::{
     CaptionKind, CaptionSource, CaptionTrackId, Kind, Source, Status,
+    archive::{Archive, ArchiveState},
     asset::{Priority, RetentionClass},
     caption::TrackState,
     provenance::ArtifactKind,
@@ -116,6 +117,17 @@ pub fn asset(asset: &Asset) -> v1::Asset {
         dominant_color: look.map(|look| look.color.clone()).unwrap_or_default(),
         page_count: info.and_then(|info| info.document.as_ref()).map(|document| document.pages.cast_signed()),
         deduplicated: asset.deduplicated,
+        archive_state: asset.archive.map_or(v1::ArchiveState::Unspecified, archive_state).into(),
+        archive_available_until: asset.archive.and_then(|archive| archive.available_until).map(timestamp),
+    }
+}
+
+fn archive_state(archive: Archive) -> v1::ArchiveState {
+    match archive.state {
+        ArchiveState::Archived if !archive.class.needs_restore() => v1::ArchiveState::Available,
+        ArchiveState::Archiving | ArchiveState::Archived => v1::ArchiveState::Archived,
+        ArchiveState::Restoring => v1::ArchiveState::Restoring,
+        ArchiveState::Available => v1::ArchiveState::Available,
     }
 }
 

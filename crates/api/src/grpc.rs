@@ -15,6 +15,7 @@ mod open_upload;
 mod operations;
 mod playback;
 mod quarantine;
+mod restore;
 mod retention;
 mod shown;
 mod tenant_policy;

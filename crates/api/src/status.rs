@@ -161,6 +161,7 @@ fn show(error: &ApiError) -> Shown {
                 let holds = holds.iter().take(MAX_NUMBERS_NAMED).map(ToString::to_string).collect::<Vec<_>>();
                 Shown::new(Code::FailedPrecondition, "HELD").with("holds", holds.join(", "))
             }
+            StorageError::Archived { state } => Shown::new(Code::FailedPrecondition, "ASSET_ARCHIVED").with("archive_state", state),
             StorageError::Referenced { bundles } => Shown::new(Code::FailedPrecondition, "REFERENCED").with("bundles", bundles.join(", ")),
             StorageError::LeaseLost | StorageError::Missing { .. } | StorageError::BadRow { .. } | StorageError::Refused(_) => {
                 Shown::new(Code::Internal, "INTERNAL")
@@ -169,9 +170,12 @@ fn show(error: &ApiError) -> Shown {
         ApiError::Blobs(error) => match error {
             BlobError::Transient(_) => Shown::new(Code::Unavailable, "UNAVAILABLE").retry(LATER),
             BlobError::Changed => Shown::new(Code::Aborted, "CONTENTION").retry(SOON),
-            BlobError::NotFound | BlobError::UploadGone | BlobError::Limit(_) | BlobError::Denied(_) | BlobError::Invalid(_) => {
-                Shown::new(Code::Internal, "INTERNAL")
-            }
+            BlobError::NotFound
+            | BlobError::UploadGone
+            | BlobError::Archived
+            | BlobError::Limit(_)
+            | BlobError::Denied(_)
+            | BlobError::Invalid(_) => Shown::new(Code::Internal, "INTERNAL"),
         },
         ApiError::Defect(_) => Shown::new(Code::Internal, "INTERNAL"),
     }
@@ -207,7 +211,7 @@ fn log(error: &ApiError, shown: &Shown) {
 
 #[cfg(test)]
 mod tests {
-    use media_domain::work::WorkState;
+    use media_domain::{archive::ArchiveState, work::WorkState};
 
     use super::*;
     use crate::error::Violations;
@@ -241,6 +245,7 @@ mod tests {
             (ApiError::HoldNotFound, Code::NotFound, "HOLD_NOT_FOUND"),
             (StorageError::Held { holds: Vec::new() }.into(), Code::FailedPrecondition, "HELD"),
             (StorageError::Referenced { bundles: Vec::new() }.into(), Code::FailedPrecondition, "REFERENCED"),
+            (StorageError::Archived { state: ArchiveState::Restoring }.into(), Code::FailedPrecondition, "ASSET_ARCHIVED"),
             (ApiError::PageTokenInvalid, Code::InvalidArgument, "PAGE_TOKEN_INVALID"),
             (ApiError::Blobs(BlobError::Transient("away".into())), Code::Unavailable, "UNAVAILABLE"),
             (ApiError::Blobs(BlobError::Denied("no".into())), Code::Internal, "INTERNAL"),

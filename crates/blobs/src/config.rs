@@ -7,6 +7,7 @@ use aws_sdk_s3::config::{
     BehaviorVersion, Builder, Region, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
+use media_domain::archive::ArchiveClass;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::IntoDeserializer};
 use url::Url;
@@ -40,6 +41,9 @@ pub struct S3Config {
     pub secret_access_key: SecretString,
     #[serde(default, serialize_with = "hidden_option", deserialize_with = "empty_is_none")]
     pub session_token: Option<SecretString>,
+    /// Where media-janitor moves originals that nobody uses; `None`: nowhere.
+    #[serde(default, deserialize_with = "empty_is_none")]
+    pub archive_class: Option<ArchiveClass>,
     #[serde(default = "default_connect_timeout", with = "humantime_serde")]
     pub connect_timeout: Duration,
     /// How long one try of a request may take, without the time for its body.

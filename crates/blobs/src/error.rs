@@ -4,6 +4,7 @@ use std::error::Error;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use media_domain::archive::ArchiveClass;
 
 type Source = Box<dyn Error + Send + Sync>;
 
@@ -19,6 +20,9 @@ pub enum BlobError {
     /// The object, or a part, is not the one that was seen before or that was sent. Look again before going on.
     #[error("what is stored is not what was expected")]
     Changed,
+    /// The object lies in a class that it has to be restored from first.
+    #[error("the object is in the cold tier")]
+    Archived,
     /// More bytes or parts than can be stored or are held in memory. Give up.
     #[error("a limit on sizes is exceeded")]
     Limit(#[source] Source),
@@ -81,6 +85,8 @@ pub enum Cause {
     EmptyRoom { room: usize, filled: usize },
     #[error("part {0} is named twice")]
     PartTwice(u32),
+    #[error("the store does not keep objects in the class {0}, or does not restore them from it")]
+    NoClass(ArchiveClass),
     #[error("a signature shared for {shared_secs} s of its {validity_secs} s may be dead on arrival")]
     Signature { shared_secs: u64, validity_secs: u64 },
 }
@@ -108,6 +114,7 @@ where
                 Refusal::NotFound => BlobError::NotFound,
                 Refusal::UploadGone => BlobError::UploadGone,
                 Refusal::Changed => BlobError::Changed,
+                Refusal::Archived => BlobError::Archived,
                 Refusal::Limit => BlobError::Limit(error.into()),
                 Refusal::Denied => BlobError::Denied(error.into()),
                 Refusal::Transient => BlobError::Transient(error.into()),
@@ -124,6 +131,7 @@ enum Refusal {
     NotFound,
     UploadGone,
     Changed,
+    Archived,
     Limit,
     Denied,
     Transient,
@@ -137,6 +145,9 @@ fn read_refusal(code: Option<&str>, status: u16) -> Refusal {
         (Some("NoSuchUpload"), _) => Refusal::UploadGone,
         (Some("NoSuchBucket" | "AccountProblem" | "AllAccessDisabled" | "ExpiredToken" | "RequestTimeTooSkewed"), _) => Refusal::Denied,
         (Some("NoSuchKey" | "NotFound"), _) => Refusal::NotFound,
+        (Some("InvalidObjectState"), _) => Refusal::Archived,
+        // With the status 501, and it will be no other the next time.
+        (Some("NotImplemented"), _) => Refusal::Invalid,
         (Some("PreconditionFailed" | "InvalidPart" | "InvalidPartOrder"), _) => Refusal::Changed,
         (Some("EntityTooLarge"), _) => Refusal::Limit,
         // Damaged or cut on the way: the same bytes may arrive whole the next time.
@@ -161,6 +172,7 @@ mod tests {
     fn a_refusal_is_read_by_its_code_before_its_status() {
         assert_eq!(read_refusal(Some("NoSuchUpload"), 404), Refusal::UploadGone);
         assert_eq!(read_refusal(Some("NoSuchBucket"), 404), Refusal::Denied);
+        assert_eq!(read_refusal(Some("InvalidObjectState"), 403), Refusal::Archived);
         assert_eq!(read_refusal(Some("NoSuchKey"), 404), Refusal::NotFound);
         assert_eq!(read_refusal(Some("BadDigest"), 400), Refusal::Transient);
         assert_eq!(read_refusal(Some("InvalidPart"), 400), Refusal::Changed);
@@ -183,6 +195,7 @@ mod tests {
         assert_eq!(read_refusal(Some("SlowDown"), 503), Refusal::Transient);
         assert_eq!(read_refusal(Some("InvalidRange"), 416), Refusal::Invalid);
         assert_eq!(read_refusal(Some("MalformedXML"), 400), Refusal::Invalid);
+        assert_eq!(read_refusal(Some("NotImplemented"), 501), Refusal::Invalid);
     }
 
     #[test]

@@ -27,6 +27,7 @@
 //! # }
 //! ```
 
+pub mod cold;
 mod config;
 mod error;
 pub mod keys;

@@ -12,9 +12,9 @@ use crate::{BlobError, Blobs, Completed, Part, error::Cause, part_plan::MAX_PART
 /// The most bytes of an object that is put whole: caption tracks and other text.
 pub const MAX_SMALL_BYTES: u64 = 5 << 20;
 /// The largest object that one CopyObject takes.
-const MAX_COPY_BYTES: u64 = 5 << 30;
+pub(crate) const MAX_COPY_BYTES: u64 = 5 << 30;
 /// The size of the parts in which a larger one is copied: 5 TiB are 5,120.
-const COPY_PART_BYTES: u64 = 1 << 30;
+pub(crate) const COPY_PART_BYTES: u64 = 1 << 30;
 
 /// How many pages of versions of one object are deleted at a time.
 const MAX_VERSION_PAGES: usize = 100;
@@ -107,7 +107,8 @@ impl Blobs {
         }
     }
 
-    async fn copy_parts(
+    /// Fills an upload from an object, part by part within the store, and completes it.
+    pub(crate) async fn copy_parts(
         &self,
         from: &BlobName,
         source: &Head,
@@ -181,7 +182,7 @@ impl Blobs {
     }
 }
 
-fn copy_source(from: &BlobName) -> String {
+pub(crate) fn copy_source(from: &BlobName) -> String {
     utf8_percent_encode(&format!("{}/{}", from.bucket, from.key), COPY_SOURCE_ESCAPES).to_string()
 }
 

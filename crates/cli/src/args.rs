@@ -80,6 +80,8 @@ pub enum Verb {
     Rm(verbs::rm::Rm),
     /// Take a deletion back
     Undelete(verbs::undelete::Undelete),
+    /// Bring an original back from the cold tier
+    Restore(verbs::restore::Restore),
     /// Say which bundle needs which asset
     #[command(subcommand)]
     Refs(verbs::refs::Refs),

@@ -3,7 +3,7 @@
 use indicatif::HumanBytes;
 use media_proto::{
     Timestamp,
-    v1::{Asset, AssetStatus, CaptionTrack, GetAssetResponse, Job, ScanVerdict, Variant},
+    v1::{ArchiveState, Asset, AssetStatus, CaptionTrack, GetAssetResponse, Job, ScanVerdict, Variant},
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -37,7 +37,8 @@ fn section(lines: &mut Vec<String>, title: &str, rows: impl ExactSizeIterator<It
     }
 }
 
-fn head(asset: &Asset) -> Vec<String> {
+/// An asset without what belongs to it.
+pub fn head(asset: &Asset) -> Vec<String> {
     let mut lines =
         vec![format!("{}  {}  {}  {}", asset.id, words::status(asset.status()), words::kind(asset.kind()), printable(&asset.filename))];
     let mut facts = vec![bytes(asset.size_bytes)];
@@ -49,6 +50,10 @@ fn head(asset: &Asset) -> Vec<String> {
     lines.push(format!("  {}", facts.join(" · ")));
     if asset.status() == AssetStatus::Failed {
         lines.push(format!("  failed: {} {}", printable(&asset.failure_reason), printable(&asset.failure_detail)).trim_end().to_owned());
+    }
+    if asset.archive_state() != ArchiveState::Unspecified {
+        let until = asset.archive_available_until.map(|_| format!(" until {}", when(asset.archive_available_until))).unwrap_or_default();
+        lines.push(format!("  cold tier: {}{until}", words::archive(asset.archive_state())));
     }
     if !asset.sha256.is_empty() {
         lines.push(format!("  sha256 {}", asset.sha256));

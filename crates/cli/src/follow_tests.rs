@@ -65,6 +65,10 @@ impl AssetService for Scripted {
         Err(Status::unimplemented(""))
     }
 
+    async fn restore_asset(&self, _: Request<RestoreAssetRequest>) -> Result<Response<RestoreAssetResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn undelete_asset(&self, _: Request<UndeleteAssetRequest>) -> Result<Response<UndeleteAssetResponse>, Status> {
         Err(Status::unimplemented(""))
     }

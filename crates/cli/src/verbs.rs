@@ -16,6 +16,7 @@ pub mod refs;
 pub mod replay;
 pub mod reprocess;
 pub mod request_variant;
+pub mod restore;
 pub mod retry;
 pub mod rm;
 pub mod show;
@@ -51,6 +52,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Verb::Transcripts(transcripts) => transcripts.run(&Api::connect(&caller).await?, json).await,
         Verb::Rm(rm) => rm.run(&Api::connect(&caller).await?, json).await,
         Verb::Undelete(undelete) => undelete.run(&Api::connect(&caller).await?, json).await,
+        Verb::Restore(restore) => restore.run(&Api::connect(&caller).await?, json).await,
         Verb::Refs(refs) => refs.run(&Api::connect(&caller).await?, json).await,
         Verb::Hold(hold) => hold.run(&Api::connect(&caller).await?, json).await,
         Verb::Policy(policy) => policy.run(&Api::connect(&caller).await?, json).await,

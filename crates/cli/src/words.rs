@@ -33,6 +33,10 @@ pub fn retention(class: v1::RetentionClass) -> String {
     word(class.as_str_name(), "RETENTION_CLASS_")
 }
 
+pub fn archive(state: v1::ArchiveState) -> String {
+    word(state.as_str_name(), "ARCHIVE_STATE_")
+}
+
 pub fn job(status: v1::JobStatus) -> String {
     word(status.as_str_name(), "JOB_STATUS_")
 }

@@ -4,6 +4,7 @@
 //! has for the type.
 
 use serde::Serialize;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
@@ -69,6 +70,8 @@ pub enum Event {
     AssetDeleted(AssetDeleted),
     AssetUndeleted(AssetUndeleted),
     AssetErased(AssetErased),
+    AssetArchived(AssetArchived),
+    AssetRestored(AssetRestored),
     VariantCreated(VariantCreated),
     VariantFailed(VariantFailed),
     CaptionCreated(CaptionCreated),
@@ -156,6 +159,22 @@ pub struct AssetUndeleted {
 #[serde(rename_all = "camelCase")]
 pub struct AssetErased {
     pub asset_id: AssetId,
+}
+
+/// Its original went to the cold tier, also again after it had been back. Its variants are where they were.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssetArchived {
+    pub asset_id: AssetId,
+}
+
+/// Its original can be read for a while.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssetRestored {
+    pub asset_id: AssetId,
+    #[serde(with = "time::serde::rfc3339")]
+    pub available_until: OffsetDateTime,
 }
 
 /// A step of the quota was reached by what is stored and what is reserved.
@@ -262,6 +281,8 @@ impl Event {
             Event::AssetDeleted(_) => "media.asset.deleted.v1",
             Event::AssetUndeleted(_) => "media.asset.undeleted.v1",
             Event::AssetErased(_) => "media.asset.erased.v1",
+            Event::AssetArchived(_) => "media.asset.archived.v1",
+            Event::AssetRestored(_) => "media.asset.restored.v1",
             Event::VariantCreated(_) => "media.variant.created.v1",
             Event::VariantFailed(_) => "media.variant.failed.v1",
             Event::CaptionCreated(_) => "media.caption.created.v1",
@@ -287,6 +308,8 @@ impl Event {
             Event::AssetDeleted(e) => e.asset_id,
             Event::AssetUndeleted(e) => e.asset_id,
             Event::AssetErased(e) => e.asset_id,
+            Event::AssetArchived(e) => e.asset_id,
+            Event::AssetRestored(e) => e.asset_id,
             Event::VariantCreated(e) => e.asset_id,
             Event::VariantFailed(e) => e.asset_id,
             Event::CaptionCreated(e) => e.asset_id,

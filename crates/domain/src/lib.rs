@@ -3,6 +3,7 @@
 //!
 //! Nothing here reads a clock, a file or a socket, and nothing here depends on another crate of ours.
 
+pub mod archive;
 pub mod asset;
 pub mod blob;
 pub mod caption;

@@ -34,6 +34,16 @@ pub async fn print(janitor: &Janitor) -> anyhow::Result<()> {
             lines += line("ended_grace", tenant, &asset, "is erased", &grace_why(&over))?;
         }
     }
+    for (tenant, blob) in across.cold_originals(if janitor.archive_class.is_some() { ROWS_MAX } else { 0 }).await? {
+        let mut tx = janitor.database.in_tenant(tenant, "janitor.dry_run").await?;
+        let Some(class) = janitor.archive_class else { continue };
+        if let Some(cold) = tx.begin_archiving(&blob, class).await? {
+            let why = format!("not used since {}, due {} ago", cold.unused_since, whole_seconds(cold.late));
+            for asset in cold.assets {
+                lines += line("cold_originals", tenant, &asset, &format!("goes to {class}"), &why)?;
+            }
+        }
+    }
     for unfinished in across.unfinished_uploads(janitor.config.abandoned_after, ROWS_MAX).await? {
         let (tenant, upload): (TenantId, UploadId) = (unfinished.tenant, unfinished.upload);
         let why = format!("the upload {upload} was given up, or not finished in {}", whole_seconds(janitor.config.abandoned_after));

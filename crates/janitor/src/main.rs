@@ -6,7 +6,9 @@ mod sweeps;
 
 use std::process::ExitCode;
 
-use media_blobs::Blobs;
+use anyhow::Context as _;
+use backon::Retryable as _;
+use media_blobs::{BlobError, Blobs, patience};
 use media_runtime::Once;
 use media_storage::Database;
 
@@ -19,9 +21,15 @@ fn main() -> ExitCode {
     media_runtime::main_or_once(NAME, include_str!("../defaults.toml"), &[DRY_RUN], async |cx: media_runtime::Context<JanitorConfig>| {
         let JanitorConfig { database, s3, sweeps } = cx.config.clone();
         let database = Database::connect(&database, NAME)?;
-        let janitor = Janitor { database, blobs: Blobs::connect(&s3)?, config: sweeps };
+        let janitor = Janitor { database, blobs: Blobs::connect(&s3)?, config: sweeps, archive_class: s3.archive_class };
         if cx.is_once(DRY_RUN) {
             return Box::pin(dry_run::print(&janitor)).await;
+        }
+        if let Some(class) = janitor.archive_class {
+            // Before anything is entrusted to it.
+            let try_class = async || janitor.blobs.try_class(class).await;
+            let tried = try_class.retry(patience()).when(BlobError::is_transient).await;
+            tried.with_context(|| format!("s3.archive_class is {class}, which was tried on the store"))?;
         }
         media_worker::watch_database(&cx, &janitor.database);
         Box::pin(janitor.run(&cx)).await;

@@ -45,6 +45,13 @@ fn every_event_reads_as_its_message_and_loses_nothing() {
     agrees::<v1::AssetDeleted>(&Event::AssetDeleted(AssetDeleted { asset_id }));
     agrees::<v1::AssetUndeleted>(&Event::AssetUndeleted(AssetUndeleted { asset_id }));
     agrees::<v1::AssetErased>(&Event::AssetErased(AssetErased { asset_id }));
+    agrees::<v1::AssetArchived>(&Event::AssetArchived(AssetArchived { asset_id }));
+    let available_until = time::OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+    // A time is written with a Z, as ProtoJSON has it; pbjson reads that, and itself writes +00:00.
+    let restored = serde_json::to_value(Event::AssetRestored(AssetRestored { asset_id, available_until })).unwrap();
+    assert_eq!(restored, serde_json::json!({ "assetId": asset_id.to_string(), "availableUntil": "2027-01-15T08:00:00Z" }));
+    let read: v1::AssetRestored = serde_json::from_value(restored).unwrap();
+    assert_eq!((read.asset_id, read.available_until.unwrap().seconds), (asset_id.to_string(), 1_800_000_000));
     agrees::<v1::QuotaWarned>(&Event::QuotaWarned(QuotaWarned {
         tenant_id: "7d444840-9dc0-11d1-b245-5ffdce74fad2".parse().unwrap(),
         percent: 80,

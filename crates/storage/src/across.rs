@@ -3,7 +3,12 @@
 
 use std::time::Duration;
 
-use media_domain::{AssetId, BlobName, EventId, TenantId, UploadId, WorkId, limits::REQUEST_ID_KEPT, policy::GRACE_DAYS, work::Queue};
+use media_domain::{
+    AssetId, BlobName, EventId, TenantId, UploadId, WorkId,
+    limits::REQUEST_ID_KEPT,
+    policy::{ARCHIVE_AFTER_DAYS, GRACE_DAYS},
+    work::Queue,
+};
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
@@ -192,6 +197,38 @@ impl Across {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), row.asset_id.into())).collect())
+    }
+
+    /// Originals that no asset has used for its tenant's days, tenant by tenant in turn.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn cold_originals(&self, limit: i32) -> Result<Vec<(TenantId, BlobName)>, StorageError> {
+        let rows = sqlx::query!(
+            r#"SELECT tenant_id AS "tenant_id!", bucket AS "bucket!", key AS "key!" FROM media.cold_originals($1, $2)"#,
+            ARCHIVE_AFTER_DAYS.cast_signed(),
+            limit
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), BlobName { bucket: row.bucket, key: row.key })).collect())
+    }
+
+    /// Originals in the cold tier that are to be looked after: left by a janitor that was lost longer than `lost` ago, asked back and not
+    /// looked at for `every`, or back for no longer.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn unsettled_archives(&self, lost: Duration, every: Duration, limit: i32) -> Result<Vec<(TenantId, BlobName)>, StorageError> {
+        let rows = sqlx::query!(
+            r#"SELECT tenant_id AS "tenant_id!", bucket AS "bucket!", key AS "key!" FROM media.unsettled_archives($1, $2, $3)"#,
+            lost.as_secs_f64(),
+            every.as_secs_f64(),
+            limit
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), BlobName { bucket: row.bucket, key: row.key })).collect())
     }
 
     /// Tenants whose assets do not all follow their policy yet.

@@ -21,15 +21,17 @@ impl TenantTx {
     /// Begins an asset anew, from its scan on; it must be locked. What is made again lies beside the old, which goes an hour later.
     ///
     /// # Errors
-    /// [`StorageError::IllegalTransition`] unless it is ready, or failed with its bytes still there.
+    /// [`StorageError::IllegalTransition`] unless it is ready, or failed with its bytes still there; [`StorageError::Archived`].
     pub async fn reprocess(&mut self, asset: &Asset) -> Result<(), StorageError> {
         let was_uploaded = !matches!(asset.failure_reason, Some(Reason::UploadAborted | Reason::UploadAbandoned));
         let is_at_rest = matches!(asset.status, Status::Ready | Status::Failed);
         if !is_at_rest || !was_uploaded || !self.blobs().is_live(&asset.blob).await? {
             return Err(IllegalTransition { from: asset.status, to: Status::Scanning }.into());
         }
+        self.refuse_if_archived(asset)?;
         self.work().revoke_of_asset(asset.id).await?;
         self.leave_followers(asset.id).await?;
+        self.note_use(&[asset.id]).await?;
         self.assets().advance(asset.id, Status::Scanning).await?;
         self.work().plan(asset.id, Group::Scan, asset.priority).await.map(|_planned| ())
     }
@@ -37,7 +39,7 @@ impl TenantTx {
     /// Scans an asset again; it must be locked. Where everything that it needs was made before, nothing is made again.
     ///
     /// # Errors
-    /// [`StorageError::IllegalTransition`] unless it is ready or quarantined.
+    /// [`StorageError::IllegalTransition`] unless it is ready or quarantined; [`StorageError::Archived`].
     pub async fn rescan(&mut self, asset: &Asset) -> Result<(), StorageError> {
         let group = match asset.status {
             Status::Ready => Group::Rescan,
@@ -45,6 +47,7 @@ impl TenantTx {
             Status::Quarantined => Group::Scan,
             from => return Err(IllegalTransition { from, to: Status::Scanning }.into()),
         };
+        self.refuse_if_archived(asset)?;
         self.assets().advance(asset.id, Status::Scanning).await?;
         self.work().plan(asset.id, group, asset.priority).await.map(|_planned| ())
     }
@@ -52,7 +55,7 @@ impl TenantTx {
     /// Plans one profile of an asset by itself, or with others of its group that wait; what is heard, in this language.
     ///
     /// # Errors
-    /// [`StorageError::Refused`] if the asset is not there.
+    /// [`StorageError::Refused`] if the asset is not there; [`StorageError::Archived`].
     pub async fn plan_one(
         &mut self,
         asset: &Asset,
@@ -61,6 +64,7 @@ impl TenantTx {
         required: bool,
         language: Option<&str>,
     ) -> Result<PlannedOne, StorageError> {
+        self.refuse_if_archived(asset)?;
         let work = match self.work().plan_in(asset.id, group, asset.priority, language).await? {
             Some(work) => work,
             None => match self.work().lock_waiting(asset.id, group).await? {
@@ -69,6 +73,7 @@ impl TenantTx {
             },
         };
         self.transcode_jobs().plan(asset.id, work, profile, required).await?;
+        self.note_use(&[asset.id]).await?;
         Ok(PlannedOne::Planned)
     }
 

@@ -2,6 +2,7 @@
 
 use media_domain::{
     AssetId, BlobName, Kind, MediaInfo, OwnerId, Reason, Source, Status, TenantId,
+    archive::Archive,
     asset::{IllegalTransition, RetentionClass},
     event::{AssetFailed, Event},
     info::Look,
@@ -60,6 +61,8 @@ pub struct Asset {
     pub traceparent: Option<String>,
     /// It shares the stored bytes of an asset that came before it.
     pub deduplicated: bool,
+    /// Of an original that is not where it was uploaded to.
+    pub archive: Option<Archive>,
 }
 
 /// What is known of an asset when its upload begins.
@@ -137,6 +140,7 @@ struct AssetRow {
     playback_epoch: i32,
     traceparent: Option<String>,
     deduplicated: bool,
+    archive: Option<Json<Archive>>,
 }
 
 impl TryFrom<AssetRow> for Asset {
@@ -178,6 +182,7 @@ impl TryFrom<AssetRow> for Asset {
             playback_epoch: row.playback_epoch,
             traceparent: row.traceparent,
             deduplicated: row.deduplicated,
+            archive: row.archive.map(|json| json.0),
         })
     }
 }
@@ -226,7 +231,8 @@ impl Assets<'_> {
             SELECT id, tenant_id, owner_user_id, kind, source, status, mime, bucket, key, size_bytes, sha256, original_filename,
               width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
               priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
-              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent, deduplicated
+              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent, deduplicated,
+              media.archive_of(bucket, key) AS "archive: Json<Archive>"
             FROM media.assets WHERE id = $1"#,
             id.as_uuid(),
         )
@@ -247,7 +253,8 @@ impl Assets<'_> {
             SELECT id, tenant_id, owner_user_id, kind, source, status, mime, bucket, key, size_bytes, sha256, original_filename,
               width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
               priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
-              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent, deduplicated
+              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent, deduplicated,
+              media.archive_of(bucket, key) AS "archive: Json<Archive>"
             FROM media.assets WHERE id = ANY ($1::uuid[])"#,
             &ids,
         )
@@ -309,7 +316,8 @@ impl Assets<'_> {
             SELECT id, tenant_id, owner_user_id, kind, source, status, mime, bucket, key, size_bytes, sha256, original_filename,
               width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
               priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
-              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent, deduplicated
+              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent, deduplicated,
+              media.archive_of(bucket, key) AS "archive: Json<Archive>"
             FROM media.assets
             WHERE deleted_at IS NULL
               AND ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR source = $3)

@@ -2,6 +2,7 @@
 
 use media_domain::{
     HoldId,
+    archive::ArchiveState,
     asset::{IllegalTransition, UnknownWord},
     caption::NotReviewable,
 };
@@ -40,6 +41,9 @@ pub enum StorageError {
     /// Bundles need the asset. The first of them are named.
     #[error("the asset is referenced")]
     Referenced { bundles: Vec<String> },
+    /// The original cannot be read now. Bring it back, or wait until it is back.
+    #[error("the original is in the cold tier ({state}): RestoreAsset brings it back, which takes the store hours")]
+    Archived { state: ArchiveState },
     /// A stored row cannot be read as what it should be.
     #[error("{table}.{column} of {id} cannot be read")]
     BadRow {

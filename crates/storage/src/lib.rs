@@ -10,6 +10,7 @@
 pub mod across;
 pub mod again;
 pub mod ai_artifacts;
+pub mod archive;
 pub mod assets;
 pub mod blobs;
 pub mod caption_copies;

@@ -18,7 +18,7 @@ pub enum Redriven {
     Woken,
     /// Nothing is left to do: it was done, or let go.
     Obsolete,
-    /// The asset is being worked on: it stays a dead letter, for another time.
+    /// The asset is being worked on, or its original is in the cold tier: it stays a dead letter, for another time.
     Busy,
 }
 
@@ -57,6 +57,7 @@ impl TenantTx {
             (WorkState::Failed | WorkState::Cancelled, Status::Failed) => match self.reprocess(&asset).await {
                 Ok(()) => Ok(Redriven::Reprocessed),
                 Err(StorageError::IllegalTransition(_)) => Ok(Redriven::Obsolete),
+                Err(StorageError::Archived { .. }) => Ok(Redriven::Busy),
                 Err(error) => Err(error),
             },
             (WorkState::Failed | WorkState::Cancelled, Status::Ready) => self.retry_jobs(&asset, letter).await,
@@ -70,10 +71,11 @@ impl TenantTx {
         let Some(work) = letter.work else { return Ok(Redriven::Obsolete) };
         let mut outcome = Redriven::Obsolete;
         for listed in self.transcode_jobs().given_up(work).await? {
-            match self.retry(asset, &listed, None).await? {
-                PlannedOne::Planned => outcome = Redriven::Retried,
-                // All of them are of one group: the first is not planned, and none is.
-                PlannedOne::GroupRuns => return Ok(Redriven::Busy),
+            match self.retry(asset, &listed, None).await {
+                Ok(PlannedOne::Planned) => outcome = Redriven::Retried,
+                // All of them are of one group and one original: the first is not planned, and none is.
+                Ok(PlannedOne::GroupRuns) | Err(StorageError::Archived { .. }) => return Ok(Redriven::Busy),
+                Err(error) => return Err(error),
             }
         }
         Ok(outcome)

@@ -26,7 +26,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::eventually;
+use super::{Glacier, eventually};
 
 /// The longest that anything is held.
 const HELD_LIMIT: Duration = Duration::from_secs(120);
@@ -71,6 +71,16 @@ impl Asked {
     /// CompleteMultipartUpload.
     pub fn completes_upload(&self) -> bool {
         self.method == Method::POST && self.has("uploadId")
+    }
+
+    /// CopyObject onto itself, or into another class: a PUT of no part.
+    pub fn copies_object(&self) -> bool {
+        self.method == Method::PUT && !self.has("partNumber")
+    }
+
+    /// RestoreObject.
+    pub fn restores(&self) -> bool {
+        self.method == Method::POST && self.has("restore")
     }
 
     /// GetObject.
@@ -151,6 +161,7 @@ struct Shared {
     client: Client<HttpConnector, Incoming>,
     traps: Mutex<Vec<Trap>>,
     exchanges: Mutex<Vec<Exchange>>,
+    glacier: Option<Arc<Glacier>>,
 }
 
 pub struct StoreProxy {
@@ -163,6 +174,16 @@ pub struct StoreProxy {
 impl StoreProxy {
     /// Listens on a port of its own and passes everything on to the store.
     pub async fn before(store: &Url) -> Self {
+        Self::with(store, None).await
+    }
+
+    /// The same, and plays what S3 does with what lies in its archives: the store behind it keeps their names, and nothing more.
+    pub async fn glacier(store: &Url) -> (Self, Arc<Glacier>) {
+        let glacier = Arc::new(Glacier::default());
+        (Self::with(store, Some(glacier.clone())).await, glacier)
+    }
+
+    async fn with(store: &Url, glacier: Option<Arc<Glacier>>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -170,6 +191,7 @@ impl StoreProxy {
             client: Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build_http(),
             traps: Mutex::default(),
             exchanges: Mutex::default(),
+            glacier,
         });
         let (generation, connected) = watch::channel(0);
         let accepting = tokio::spawn(accept(listener, shared.clone(), connected)).abort_handle();
@@ -252,9 +274,18 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respons
         trap.spring(asked.clone()).await?;
     }
     let (mut parts, body) = request.into_parts();
+    if let Some((status, text)) = shared.glacier.as_ref().and_then(|glacier| glacier.answer(&asked, &parts.headers)) {
+        shared.answered(number, status);
+        return Ok(Response::builder().status(status).body(Full::from(text).map_err(|never| match never {}).boxed()).unwrap());
+    }
+    let sent = parts.headers.clone();
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     parts.uri = format!("{}{target}", shared.store.as_str().trim_end_matches('/')).parse::<Uri>().map_err(io::Error::other)?;
-    let answer = shared.client.request(Request::from_parts(parts, body)).await.map_err(io::Error::other)?;
+    let mut answer = shared.client.request(Request::from_parts(parts, body)).await.map_err(io::Error::other)?;
+    if let Some(glacier) = &shared.glacier {
+        let status = answer.status();
+        glacier.amend(&asked, &sent, status, answer.headers_mut());
+    }
     let Some(trap) = shared.trap(Moment::BeforeTheAnswer, &asked) else {
         shared.answered(number, answer.status());
         return Ok(answer.map(BodyExt::boxed));

@@ -29,6 +29,7 @@ impl World {
         fleet.set("MEDIA__SWEEPS__WORK_EVERY", "1s");
         fleet.set("MEDIA__SWEEPS__STORAGE_EVERY", "1s");
         fleet.set("MEDIA__SWEEPS__IDLE_AFTER", "5s");
+        fleet.set("MEDIA__SWEEPS__RESTORES_EVERY", "1s");
         Self { fleet, services: Vec::new() }
     }
 

@@ -13,7 +13,7 @@ use media_proto::{
         ImportCaptionTrackRequest, ListAiArtifactsRequest, ListAssetsRequest, ListCaptionTracksRequest, ListDeadLettersRequest,
         ListJobsRequest, ListQuarantinedRequest, ListReferencesRequest, ListTranscriptsRequest, PlaceHoldRequest, PurgeAssetRequest,
         RecordAiArtifactRequest, RedriveDeadLettersRequest, ReleaseAssetRequest, ReleaseHoldRequest, RemoveReferenceRequest,
-        ReplayEventsRequest, ReprocessAssetRequest, RequestVariantRequest, RescanAssetRequest, RetryJobRequest, ReviewCaptionTrackRequest,
+        ReplayEventsRequest, ReprocessAssetRequest, RequestVariantRequest, RescanAssetRequest, RestoreAssetRequest, RetryJobRequest, ReviewCaptionTrackRequest,
         RevokePlaybackRequest, SearchTranscriptsRequest, SetReferencesRequest, SignUploadPartsRequest, UndeleteAssetRequest,
         UpdateAssetRequest, UpdateCaptionTrackRequest, WatchAssetRequest, asset_service_client::AssetServiceClient,
         record_ai_artifact_request,
@@ -241,6 +241,7 @@ pub async fn ask(caller: &mut Caller, method: &str, asset_id: &str, track_id: &s
             caller.assets.update_asset(UpdateAssetRequest { asset, update_mask: None }).await.map(drop)
         }
         "AssetService/DeleteAsset" => caller.assets.delete_asset(DeleteAssetRequest { asset_id, ..Default::default() }).await.map(drop),
+        "AssetService/RestoreAsset" => caller.assets.restore_asset(RestoreAssetRequest { asset_id, days: 0 }).await.map(drop),
         "AssetService/UndeleteAsset" => {
             caller.assets.undelete_asset(UndeleteAssetRequest { asset_id, ..Default::default() }).await.map(drop)
         }

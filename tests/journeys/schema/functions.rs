@@ -19,13 +19,17 @@ const MARKER: &str = "content of a's";
 const TOLD: [&str; 8] = ["attempt", "seq", "part", "queue", "bucket", "key", "count", "tenant_id"];
 
 /// States of A's rows in which, between them, every function has something to tell.
-const WORLDS: [&str; 5] = [
+const WORLDS: [&str; 7] = [
     "UPDATE media.work SET state = 'waiting', not_before = '2001-01-01', lease_owner = NULL, lease_until = NULL, claimed_at = NULL;
      UPDATE media.outbox SET published_at = NULL; UPDATE media.assets SET deleted_at = NULL",
     "UPDATE media.work SET queue = 'transcode'; UPDATE media.assets SET deleted_at = '2001-01-01'",
     "UPDATE media.work SET queue = 'caption'",
     "UPDATE media.work SET state = 'running', lease_owner = 'x', lease_until = '2001-01-01'; UPDATE media.outbox SET published_at = '2001-01-01'",
     "UPDATE media.work SET state = 'failed', lease_owner = NULL, lease_until = NULL",
+    "UPDATE media.assets SET status = 'scanning'; UPDATE media.assets SET status = 'transcoding';
+     UPDATE media.assets SET status = 'ready', deleted_at = NULL, archived_at = NULL;
+     UPDATE media.blobs SET doomed_at = NULL, archive_state = NULL",
+    "UPDATE media.blobs SET archive_state = 'restoring', archive_looked_at = NULL",
 ];
 
 /// One function that a login role may call.

@@ -30,6 +30,7 @@ const METHODS: &[(&str, Access)] = &[
     ("/media.v1.AssetService/UpdateAsset", WRITE),
     ("/media.v1.AssetService/DeleteAsset", DELETE),
     ("/media.v1.AssetService/UndeleteAsset", DELETE),
+    ("/media.v1.AssetService/RestoreAsset", WRITE),
     ("/media.v1.AssetService/ReprocessAsset", WRITE),
     ("/media.v1.AssetService/RequestVariant", WRITE),
     ("/media.v1.PlaybackService/GetPlayback", READ),

@@ -94,6 +94,10 @@ impl Epochs {
         let variants = tx.variants().list(token.asset).await?;
         let tracks = tx.caption_tracks().list(token.asset).await?;
         let visibility = tx.tenant_policies().current().await?.policy.caption_visibility;
+        if is_open(&asset, token) {
+            tx.note_use(&[token.asset]).await?;
+            tx.commit().await?;
+        }
         Ok(Some(Shown { asset, variants, tracks, visibility }))
     }
 

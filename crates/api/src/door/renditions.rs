@@ -143,6 +143,7 @@ pub(crate) mod tests {
             playback_epoch: 0,
             traceparent: None,
             deduplicated: false,
+            archive: None,
         }
     }
 

@@ -15,7 +15,7 @@ use super::{
     asset_update::AssetUpdate,
     etag,
     new_upload::is_sha256,
-    there,
+    restore, there,
     watch::{self, WatchStream},
 };
 use crate::{
@@ -79,6 +79,11 @@ impl AssetService for Assets {
     ) -> Result<Response<v1::RequestVariantResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
         Ok(Response::new(again::request_variant(&self.0, &caller, request).await?))
+    }
+
+    async fn restore_asset(&self, request: Request<v1::RestoreAssetRequest>) -> Result<Response<v1::RestoreAssetResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(restore::restore(&self.0, &caller, &request).await?))
     }
 
     async fn undelete_asset(

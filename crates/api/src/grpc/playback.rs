@@ -61,7 +61,8 @@ impl Playback {
         let variants = tx.variants().list(id).await?;
         let tracks = tx.caption_tracks().list(id).await?;
         let visibility = tx.tenant_policies().current().await?.policy.caption_visibility;
-        drop(tx);
+        tx.note_use(&[id]).await?;
+        tx.commit().await?;
         Ok(shown::playback(&self.0, &asset, &variants, &tracks, visibility))
     }
 
@@ -79,7 +80,9 @@ impl Playback {
             tracks.entry(track.asset).or_default().push(track);
         }
         let visibility = tx.tenant_policies().current().await?.policy.caption_visibility;
-        drop(tx);
+        let shown = assets.iter().filter(|asset| asset.deleted_at.is_none() && asset.status == Status::Ready);
+        tx.note_use(&shown.map(|asset| asset.id).collect::<Vec<_>>()).await?;
+        tx.commit().await?;
         let mut assets: HashMap<AssetId, Asset> = assets.into_iter().map(|asset| (asset.id, asset)).collect();
         let results = ids.into_iter().map(|id| {
             let found = there(assets.remove(&id)).and_then(|asset| ready(&asset).map(|()| asset));
@@ -110,13 +113,18 @@ impl Playback {
         let mut tx = self.0.begin(caller, "api.get_download_url").await?;
         let asset = there(tx.assets().lookup(id).await?)?;
         let object = match profile {
-            None => original(&asset)?,
+            None => {
+                let original = original(&asset)?;
+                tx.refuse_if_archived(&asset)?;
+                original
+            }
             Some(profile) => {
                 ready(&asset)?;
                 variant(&asset, tx.variants().lookup(id, &profile).await?.ok_or(ApiError::VariantNotFound)?)
             }
         };
-        drop(tx);
+        tx.note_use(&[id]).await?;
+        tx.commit().await?;
         let how = PresignGet {
             shared_for: Duration::ZERO,
             content_disposition: Some(content_disposition(&object.filename)),

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test may end it")]
 
+mod cold;
 mod faults;
 mod faulty_proxy;
 mod multipart;

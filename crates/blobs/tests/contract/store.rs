@@ -79,6 +79,7 @@ pub async fn config(identity: S3Identity) -> S3Config {
         access_key_id: keys.access_key.clone(),
         secret_access_key: keys.secret_key.clone().into(),
         session_token: None,
+        archive_class: None,
         connect_timeout: Duration::from_secs(3),
         attempt_timeout: Duration::from_secs(30),
         stall_timeout: Duration::from_secs(20),

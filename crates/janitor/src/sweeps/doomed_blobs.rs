@@ -1,6 +1,6 @@
 //! Objects that no row names any more, with all their versions, when their time has come.
 
-use media_domain::{BlobName, TenantId};
+use media_domain::{BlobName, TenantId, archive::ArchiveState};
 
 use super::{BATCH, Janitor, swept};
 
@@ -13,6 +13,13 @@ pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
 }
 
 async fn erase(janitor: &Janitor, tenant: TenantId, blob: &BlobName) -> anyhow::Result<bool> {
+    let mut tx = janitor.database.in_tenant(tenant, "janitor.doomed_blobs").await?;
+    let in_hand = tx.unsettled(blob).await?.is_some_and(|unsettled| unsettled.archive.state == ArchiveState::Archiving);
+    drop(tx);
+    if in_hand {
+        // Moved where it lies while it is erased, it could come back. It is erased once it has arrived.
+        return Ok(false);
+    }
     janitor.blobs.erase(blob).await?;
     let mut tx = janitor.database.in_tenant(tenant, "janitor.doomed_blobs").await?;
     tx.blobs().erase(blob).await?;

@@ -2,6 +2,7 @@
 
 mod abandoned_uploads;
 mod changed_policies;
+mod cold_originals;
 mod doomed_blobs;
 mod ended_grace;
 mod ended_references;
@@ -11,10 +12,12 @@ mod idle_queues;
 mod lag;
 mod old_messages;
 mod stale_output_uploads;
+mod unsettled_archives;
 
 use std::time::Duration;
 
 use media_blobs::Blobs;
+use media_domain::archive::ArchiveClass;
 use media_runtime::Context;
 use media_storage::{Database, StorageError};
 use serde::Deserialize;
@@ -37,6 +40,9 @@ pub struct SweepsConfig {
     /// How long an upload may stay unfinished.
     #[serde(with = "humantime_serde")]
     pub abandoned_after: Duration,
+    /// How often the store is asked how far a restore is.
+    #[serde(with = "humantime_serde")]
+    pub restores_every: Duration,
     /// How long published messages are kept, so that they can be replayed.
     #[serde(with = "humantime_serde")]
     pub outbox_kept: Duration,
@@ -67,6 +73,8 @@ pub struct Janitor {
     pub database: Database,
     pub blobs: Blobs,
     pub config: SweepsConfig,
+    /// Where originals go that nobody uses; `None`: nowhere.
+    pub archive_class: Option<ArchiveClass>,
 }
 
 impl Janitor {
@@ -82,6 +90,8 @@ impl Janitor {
             self.every(cx, "ended_references", self.config.storage_every, async || ended_references::sweep(self).await),
             self.every(cx, "ended_retention", self.config.storage_every, async || ended_retention::sweep(self).await),
             self.every(cx, "ended_grace", self.config.storage_every, async || ended_grace::sweep(self).await),
+            self.every(cx, "cold_originals", self.config.storage_every, async || cold_originals::sweep(self).await),
+            self.every(cx, "unsettled_archives", self.config.storage_every, async || unsettled_archives::sweep(self).await),
             self.every(cx, "old_messages", self.config.storage_every, async || old_messages::sweep(self).await),
         );
     }

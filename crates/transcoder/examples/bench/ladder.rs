@@ -52,6 +52,7 @@ pub fn compare(file: Option<PathBuf>, rounds: usize) -> Result<bool, Failure> {
         access_key_id: credentials.access_key.clone(),
         secret_access_key: credentials.secret_key.clone().into(),
         session_token: None,
+        archive_class: None,
         public_endpoint: None,
         connect_timeout: Duration::from_secs(3),
         attempt_timeout: Duration::from_secs(30),
