@@ -5,6 +5,7 @@ mod asset_update;
 mod assets;
 mod caption_text;
 mod captions;
+mod erasure;
 mod id_pages;
 mod known_bytes;
 mod new_upload;

@@ -3,6 +3,7 @@
 pub mod captions;
 pub mod dead_letters;
 pub mod download;
+pub mod erase;
 pub mod hold;
 pub mod jobs;
 pub mod ls;
@@ -48,6 +49,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Verb::Undelete(undelete) => undelete.run(&Api::connect(&caller).await?, json).await,
         Verb::Refs(refs) => refs.run(&Api::connect(&caller).await?, json).await,
         Verb::Hold(hold) => hold.run(&Api::connect(&caller).await?, json).await,
+        Verb::Erase(erase) => erase.run(&Api::connect(&caller).await?, json).await,
         Verb::Policy(policy) => policy.run(&Api::connect(&caller).await?, json).await,
         Verb::Download(download) => download.run(&Api::connect(&caller).await?, json).await,
         Verb::Reprocess(reprocess) => reprocess.run(&Api::connect(&caller).await?, json).await,

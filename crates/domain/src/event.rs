@@ -7,7 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
-    AiArtifactId, AssetId, CaptionKind, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TenantId, TranscriptId, VariantId,
+    AiArtifactId, AssetId, CaptionKind, CaptionTrackId, ErasureId, JobId, Kind, OwnerId, Reason, Source, TenantId, TranscriptId, VariantId,
     profile::ProfileName, reason::Verdict,
 };
 
@@ -78,6 +78,7 @@ pub enum Event {
     TranscriptCreated(TranscriptCreated),
     AiArtifactRecorded(AiArtifactRecorded),
     QuotaWarned(QuotaWarned),
+    TenantErased(TenantErased),
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -156,6 +157,14 @@ pub struct AssetUndeleted {
 #[serde(rename_all = "camelCase")]
 pub struct AssetErased {
     pub asset_id: AssetId,
+}
+
+/// Nothing of a tenant is left; the last event of all.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantErased {
+    pub tenant_id: TenantId,
+    pub erasure_id: ErasureId,
 }
 
 /// A step of the quota was reached by what is stored and what is reserved.
@@ -271,6 +280,7 @@ impl Event {
             Event::TranscriptCreated(_) => "media.transcript.created.v1",
             Event::AiArtifactRecorded(_) => "media.ai_artifact.recorded.v1",
             Event::QuotaWarned(_) => "media.quota.warned.v1",
+            Event::TenantErased(_) => "media.tenant.erased.v1",
         }
     }
 
@@ -295,6 +305,7 @@ impl Event {
             Event::TranscriptCreated(e) => e.asset_id,
             Event::AiArtifactRecorded(e) => e.asset_id,
             Event::QuotaWarned(e) => return Aggregate::Tenant(e.tenant_id),
+            Event::TenantErased(e) => return Aggregate::Tenant(e.tenant_id),
         })
     }
 }

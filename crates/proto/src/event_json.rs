@@ -1,7 +1,7 @@
 //! The data of an event, as `domain` writes it, is protobuf JSON of its message: both sides of the outbox agree.
 
 use media_domain::{
-    AiArtifactId, AssetId, CaptionKind, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TranscriptId, VariantId, event::*,
+    AiArtifactId, AssetId, CaptionKind, CaptionTrackId, ErasureId, JobId, Kind, OwnerId, Reason, Source, TranscriptId, VariantId, event::*,
     reason::Verdict,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -45,6 +45,10 @@ fn every_event_reads_as_its_message_and_loses_nothing() {
     agrees::<v1::AssetDeleted>(&Event::AssetDeleted(AssetDeleted { asset_id }));
     agrees::<v1::AssetUndeleted>(&Event::AssetUndeleted(AssetUndeleted { asset_id }));
     agrees::<v1::AssetErased>(&Event::AssetErased(AssetErased { asset_id }));
+    agrees::<v1::TenantErased>(&Event::TenantErased(TenantErased {
+        tenant_id: "7d444840-9dc0-11d1-b245-5ffdce74fad2".parse().unwrap(),
+        erasure_id: ErasureId::generate(),
+    }));
     agrees::<v1::QuotaWarned>(&Event::QuotaWarned(QuotaWarned {
         tenant_id: "7d444840-9dc0-11d1-b245-5ffdce74fad2".parse().unwrap(),
         percent: 80,

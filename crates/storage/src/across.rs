@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use media_domain::{AssetId, BlobName, EventId, TenantId, UploadId, WorkId, limits::REQUEST_ID_KEPT, policy::GRACE_DAYS, work::Queue};
+use media_domain::{
+    AssetId, BlobName, ErasureId, EventId, TenantId, UploadId, WorkId, limits::REQUEST_ID_KEPT, policy::GRACE_DAYS, work::Queue,
+};
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
@@ -192,6 +194,17 @@ impl Across {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), row.asset_id.into())).collect())
+    }
+
+    /// Erasures that are not done yet, the oldest first.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn running_erasures(&self, limit: i32) -> Result<Vec<(TenantId, ErasureId)>, StorageError> {
+        let rows = sqlx::query!(r#"SELECT tenant_id AS "tenant_id!", erasure_id AS "erasure_id!" FROM media.running_erasures($1)"#, limit)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), row.erasure_id.into())).collect())
     }
 
     /// Tenants whose assets do not all follow their policy yet.

@@ -8,8 +8,8 @@ use media_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         AbortUploadRequest, AddReferenceRequest, Asset, AssetKind, AssetStatus, BundleAsset, CaptionDecision, CaptionKind, CaptionSource,
-        CompleteUploadRequest, DeleteAssetRequest, DeleteCaptionTrackRequest, GenerateCaptionsRequest, GetAssetRequest,
-        GetCaptionTrackRequest, GetDownloadUrlRequest, GetPlaybackRequest, GetTranscriptRequest, GetUsageRequest,
+        CompleteUploadRequest, DeleteAssetRequest, DeleteCaptionTrackRequest, EraseOwnerRequest, GenerateCaptionsRequest, GetAssetRequest,
+        GetCaptionTrackRequest, GetDownloadUrlRequest, GetErasureRequest, GetPlaybackRequest, GetTranscriptRequest, GetUsageRequest,
         ImportCaptionTrackRequest, ListAssetsRequest, ListCaptionTracksRequest, ListDeadLettersRequest, ListJobsRequest,
         ListQuarantinedRequest, ListReferencesRequest, ListTranscriptsRequest, PlaceHoldRequest, PurgeAssetRequest,
         RedriveDeadLettersRequest, ReleaseAssetRequest, ReleaseHoldRequest, RemoveReferenceRequest, ReplayEventsRequest,
@@ -83,10 +83,13 @@ async fn every_method_answers_another_tenants_asset_as_one_that_never_was() {
     let mut stranger = world.caller().await;
     let (never, no_track) = (AssetId::generate().to_string(), CaptionTrackId::generate().to_string());
     let (job, letter) = job_and_letter(&world, owner.tenant, &id).await;
+    let nobody = EraseOwnerRequest { owner_user_id: AssetId::generate().to_string(), ..Default::default() };
+    let erasure = owner.retention.erase_owner(nobody).await.unwrap().into_inner().erasure.unwrap().id;
     for method in methods() {
         let theirs = match method.as_str() {
             "OperationsService/RetryJob" => &job,
             "OperationsService/RedriveDeadLetters" => &letter,
+            "RetentionService/GetErasure" => &erasure,
             _ => &id,
         };
         let foreign = ask(&mut stranger, &method, theirs, &track).await;
@@ -97,6 +100,7 @@ async fn every_method_answers_another_tenants_asset_as_one_that_never_was() {
         let not_found = match method.as_str() {
             "OperationsService/RetryJob" => "JOB_NOT_FOUND",
             "OperationsService/RedriveDeadLetters" => "DEAD_LETTER_NOT_FOUND",
+            "RetentionService/GetErasure" => "ERASURE_NOT_FOUND",
             _ => "ASSET_NOT_FOUND",
         };
         assert_eq!(super::refusal(&foreign), reason(Code::NotFound, not_found), "{method}");
@@ -170,6 +174,8 @@ async fn ask(caller: &mut Caller, method: &str, asset_id: &str, track_id: &str) 
         | "AssetService/ListAssets"
         | "RetentionService/GetTenantPolicy"
         | "RetentionService/UpdateTenantPolicy" => return None,
+        // They name no asset: `erasure` shows that they take no other tenant's.
+        "RetentionService/EraseOwner" | "RetentionService/EraseTenant" => return None,
         // Asked for below, with what is there and what is not.
         "OperationsService/ListJobs" | "OperationsService/ListDeadLetters" | "OperationsService/GetUsage" => return None,
         "OperationsService/ReplayEvents" | "QuarantineService/ListQuarantined" => return None,
@@ -232,6 +238,9 @@ async fn ask(caller: &mut Caller, method: &str, asset_id: &str, track_id: &str) 
         "RetentionService/ReleaseHold" => {
             let hold_id = AssetId::generate().to_string();
             caller.retention.release_hold(ReleaseHoldRequest { asset_id, hold_id }).await.map(drop)
+        }
+        "RetentionService/GetErasure" => {
+            caller.retention.get_erasure(GetErasureRequest { erasure_id: asset_id, ..Default::default() }).await.map(drop)
         }
         "PlaybackService/GetPlayback" => caller.playback.get_playback(GetPlaybackRequest { asset_id }).await.map(drop),
         "PlaybackService/RevokePlayback" => caller.playback.revoke_playback(RevokePlaybackRequest { asset_id }).await.map(drop),

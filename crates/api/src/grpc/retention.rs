@@ -1,4 +1,4 @@
-//! RetentionService: who needs an asset, what holds it, and the tenant's policy (`tenant_policy`).
+//! RetentionService: who needs an asset, what holds it, the tenant's policy (`tenant_policy`), and erasures (`erasure`).
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use tonic::{Request, Response};
 use uuid::Uuid;
 
-use super::{Api, asset_id, page_size, tenant_policy, there};
+use super::{Api, asset_id, erasure, page_size, tenant_policy, there};
 use crate::{
     auth::Caller,
     convert,
@@ -91,6 +91,21 @@ impl RetentionService for Retention {
         let (caller, request) = Caller::of(request)?;
         let policy = tenant_policy::update(&self.0, &caller, request).await?;
         Ok(Response::new(v1::UpdateTenantPolicyResponse { policy: Some(policy) }))
+    }
+
+    async fn erase_owner(&self, request: Request<v1::EraseOwnerRequest>) -> Result<Response<v1::EraseOwnerResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(erasure::erase_owner(&self.0, &caller, request).await?))
+    }
+
+    async fn erase_tenant(&self, request: Request<v1::EraseTenantRequest>) -> Result<Response<v1::EraseTenantResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(erasure::erase_tenant(&self.0, &caller, request).await?))
+    }
+
+    async fn get_erasure(&self, request: Request<v1::GetErasureRequest>) -> Result<Response<v1::GetErasureResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(erasure::get(&self.0, &caller, request).await?))
     }
 }
 

@@ -10,6 +10,7 @@ mod expired_leases;
 mod idle_queues;
 mod lag;
 mod old_messages;
+mod running_erasures;
 mod stale_output_uploads;
 
 use std::time::Duration;
@@ -82,6 +83,7 @@ impl Janitor {
             self.every(cx, "ended_references", self.config.storage_every, async || ended_references::sweep(self).await),
             self.every(cx, "ended_retention", self.config.storage_every, async || ended_retention::sweep(self).await),
             self.every(cx, "ended_grace", self.config.storage_every, async || ended_grace::sweep(self).await),
+            self.every(cx, "running_erasures", self.config.storage_every, async || running_erasures::sweep(self).await),
             self.every(cx, "old_messages", self.config.storage_every, async || old_messages::sweep(self).await),
         );
     }
