@@ -35,7 +35,7 @@ const WITHOUT_TRANSCODER: [Binary; 4] = [Binary::Relay, Binary::Api, Binary::Sca
 const ALL: [Binary; 5] = [Binary::Relay, Binary::Api, Binary::Scanner, Binary::Transcoder, Binary::Janitor];
 
 /// A picture that no other call of this makes.
-fn picture() -> Vec<u8> {
+pub fn picture() -> Vec<u8> {
     let mut picture = samples::picture(400, 200);
     // Behind its end nothing is looked at.
     picture.extend(AssetId::generate().to_string().bytes());
@@ -47,7 +47,7 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 /// Announces bytes by their hash.
-async fn announce(caller: &mut Caller, kind: AssetKind, bytes: &[u8]) -> CreateUploadResponse {
+pub async fn announce(caller: &mut Caller, kind: AssetKind, bytes: &[u8]) -> CreateUploadResponse {
     let request = CreateUploadRequest { sha256: sha256(bytes), ..caller.request(kind, "card.png", bytes.len()) };
     caller.create(request).await
 }

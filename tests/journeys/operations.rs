@@ -27,5 +27,7 @@ mod usage;
 
 use std::time::Duration;
 
+pub use quarantine::infected_document;
+
 /// The longest wait for a state.
 const LIMIT: Duration = Duration::from_secs(90);

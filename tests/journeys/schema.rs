@@ -11,6 +11,6 @@ mod migrations;
 mod provenance;
 mod references;
 mod roles;
-mod seed;
+pub mod seed;
 mod status_moves;
 mod tenants;

@@ -89,6 +89,8 @@ pub enum ApiError {
     /// Name a hold of the asset's.
     #[error("the asset has no such hold")]
     HoldNotFound,
+    #[error("there is no such erasure")]
+    ErasureNotFound,
     /// Take another id, or ask for the same as before.
     #[error("the request id was used for another request in the last 24 hours")]
     RequestIdReused,

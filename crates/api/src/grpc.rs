@@ -6,6 +6,7 @@ mod asset_update;
 mod assets;
 mod caption_text;
 mod captions;
+mod erasure;
 mod generate_captions;
 mod import;
 mod known_bytes;

@@ -51,7 +51,7 @@ macro_rules! paged {
     )+ };
 }
 
-paged!(ListAiArtifactsRequest ListAssetsRequest ListCaptionTracksRequest ListDeadLettersRequest ListJobsRequest ListQuarantinedRequest ListReferencesRequest
+paged!(GetErasureRequest ListAiArtifactsRequest ListAssetsRequest ListCaptionTracksRequest ListDeadLettersRequest ListJobsRequest ListQuarantinedRequest ListReferencesRequest
     ListTranscriptsRequest SearchTranscriptsRequest);
 
 impl Paged for v1::ReplayEventsRequest {
@@ -85,6 +85,16 @@ impl<Of> Place for Id<Of> {
 
     fn of_bytes(bytes: &[u8]) -> Option<Self> {
         Uuid::from_slice(bytes).ok().map(Self::from)
+    }
+}
+
+impl Place for Uuid {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::from_slice(bytes).ok()
     }
 }
 

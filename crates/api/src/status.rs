@@ -131,6 +131,7 @@ fn show(error: &ApiError) -> Shown {
         ApiError::PartChanged(number) => Shown::new(Code::FailedPrecondition, "UPLOAD_HASH_MISMATCH").with("part", number),
         ApiError::UploadEnded(state) => Shown::new(Code::FailedPrecondition, "ILLEGAL_TRANSITION").with("upload", state),
         ApiError::HoldNotFound => Shown::new(Code::NotFound, "HOLD_NOT_FOUND"),
+        ApiError::ErasureNotFound => Shown::new(Code::NotFound, "ERASURE_NOT_FOUND"),
         ApiError::EtagMismatch => Shown::new(Code::Aborted, "ETAG_MISMATCH"),
         ApiError::RequestIdReused => Shown::new(Code::AlreadyExists, "REQUEST_ID_REUSED"),
         ApiError::RateLimited(wait) => Shown::new(Code::ResourceExhausted, "RATE_LIMITED").retry(*wait),

@@ -88,6 +88,9 @@ pub enum Verb {
     /// Keep an asset from every deletion
     #[command(subcommand)]
     Hold(verbs::hold::Hold),
+    /// Erase a person's assets, or the tenant, for good
+    #[command(subcommand)]
+    Erase(verbs::erase::Erase),
     /// Show or change what the tenant decided for itself
     #[command(subcommand)]
     Policy(verbs::policy::Policy),

@@ -4,6 +4,7 @@ pub mod ai;
 pub mod captions;
 pub mod dead_letters;
 pub mod download;
+pub mod erase;
 pub mod hold;
 pub mod import;
 pub mod jobs;
@@ -55,6 +56,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Verb::Restore(restore) => restore.run(&Api::connect(&caller).await?, json).await,
         Verb::Refs(refs) => refs.run(&Api::connect(&caller).await?, json).await,
         Verb::Hold(hold) => hold.run(&Api::connect(&caller).await?, json).await,
+        Verb::Erase(erase) => erase.run(&Api::connect(&caller).await?, json).await,
         Verb::Policy(policy) => policy.run(&Api::connect(&caller).await?, json).await,
         Verb::Download(download) => download.run(&Api::connect(&caller).await?, json).await,
         Verb::Ai(ai) => ai.run(&Api::connect(&caller).await?, json).await,

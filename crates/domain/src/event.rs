@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
-    AiArtifactId, AssetId, CaptionKind, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TenantId, TranscriptId, VariantId,
+    AiArtifactId, AssetId, CaptionKind, CaptionTrackId, ErasureId, JobId, Kind, OwnerId, Reason, Source, TenantId, TranscriptId, VariantId,
     profile::ProfileName, provenance::ArtifactKind, reason::Verdict,
 };
 
@@ -81,6 +81,7 @@ pub enum Event {
     TranscriptCreated(TranscriptCreated),
     AiArtifactRecorded(AiArtifactRecorded),
     QuotaWarned(QuotaWarned),
+    TenantErased(TenantErased),
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -175,6 +176,14 @@ pub struct AssetRestored {
     pub asset_id: AssetId,
     #[serde(with = "time::serde::rfc3339")]
     pub available_until: OffsetDateTime,
+}
+
+/// Nothing of a tenant is left; the last event of all.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantErased {
+    pub tenant_id: TenantId,
+    pub erasure_id: ErasureId,
 }
 
 /// A step of the quota was reached by what is stored and what is reserved.
@@ -292,6 +301,7 @@ impl Event {
             Event::TranscriptCreated(_) => "media.transcript.created.v1",
             Event::AiArtifactRecorded(_) => "media.ai_artifact.recorded.v1",
             Event::QuotaWarned(_) => "media.quota.warned.v1",
+            Event::TenantErased(_) => "media.tenant.erased.v1",
         }
     }
 
@@ -318,6 +328,7 @@ impl Event {
             Event::TranscriptCreated(e) => e.asset_id,
             Event::AiArtifactRecorded(e) => e.asset_id,
             Event::QuotaWarned(e) => return Aggregate::Tenant(e.tenant_id),
+            Event::TenantErased(e) => return Aggregate::Tenant(e.tenant_id),
         })
     }
 }

@@ -24,6 +24,7 @@ pub mod of {
     pub enum DeadLetter {}
     pub enum QuarantineDecision {}
     pub enum Hold {}
+    pub enum Erasure {}
     pub enum User {}
 }
 
@@ -43,6 +44,7 @@ pub type DeadLetterId = Id<of::DeadLetter>;
 pub type QuarantineDecisionId = Id<of::QuarantineDecision>;
 /// What keeps an asset from every deletion.
 pub type HoldId = Id<of::Hold>;
+pub type ErasureId = Id<of::Erasure>;
 /// A person or service of a tenant, known to us by id only.
 pub type OwnerId = Id<of::User>;
 

@@ -8,6 +8,7 @@ pub mod asset;
 pub mod blob;
 pub mod caption;
 pub mod command;
+pub mod erasure;
 pub mod event;
 pub mod ids;
 pub mod info;
@@ -28,8 +29,8 @@ pub use asset::{Kind, Source, Status};
 pub use blob::BlobName;
 pub use caption::{CaptionKind, CaptionSource};
 pub use ids::{
-    AiArtifactId, AssetId, CaptionTrackId, DeadLetterId, EventId, HoldId, JobId, OwnerId, QuarantineDecisionId, TenantId, TranscriptId,
-    UploadId, VariantId, WorkId,
+    AiArtifactId, AssetId, CaptionTrackId, DeadLetterId, ErasureId, EventId, HoldId, JobId, OwnerId, QuarantineDecisionId, TenantId,
+    TranscriptId, UploadId, VariantId, WorkId,
 };
 pub use info::MediaInfo;
 pub use policy::TenantPolicy;

@@ -56,6 +56,10 @@ impl ImportUrl {
     }
 
     fn judge(mut url: Url, rules: &ImportRules) -> Result<Self, Refusal> {
+        // Written anew it may be three times as long.
+        if url.as_str().len() > MAX_URL_BYTES {
+            return Err(Refusal::TooLong);
+        }
         let is_fetched = url.scheme() == "https" || (url.scheme() == "http" && rules.plain_http);
         if !is_fetched {
             return Err(Refusal::Scheme { plain_http: rules.plain_http });

@@ -1,7 +1,7 @@
 //! The data of an event, as `domain` writes it, is protobuf JSON of its message: both sides of the outbox agree.
 
 use media_domain::{
-    AiArtifactId, AssetId, CaptionKind, CaptionTrackId, JobId, Kind, OwnerId, Reason, Source, TranscriptId, VariantId, event::*,
+    AiArtifactId, AssetId, CaptionKind, CaptionTrackId, ErasureId, JobId, Kind, OwnerId, Reason, Source, TranscriptId, VariantId, event::*,
     provenance::ArtifactKind, reason::Verdict,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -52,6 +52,10 @@ fn every_event_reads_as_its_message_and_loses_nothing() {
     assert_eq!(restored, serde_json::json!({ "assetId": asset_id.to_string(), "availableUntil": "2027-01-15T08:00:00Z" }));
     let read: v1::AssetRestored = serde_json::from_value(restored).unwrap();
     assert_eq!((read.asset_id, read.available_until.unwrap().seconds), (asset_id.to_string(), 1_800_000_000));
+    agrees::<v1::TenantErased>(&Event::TenantErased(TenantErased {
+        tenant_id: "7d444840-9dc0-11d1-b245-5ffdce74fad2".parse().unwrap(),
+        erasure_id: ErasureId::generate(),
+    }));
     agrees::<v1::QuotaWarned>(&Event::QuotaWarned(QuotaWarned {
         tenant_id: "7d444840-9dc0-11d1-b245-5ffdce74fad2".parse().unwrap(),
         percent: 80,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use media_domain::{
-    AssetId, BlobName, EventId, TenantId, UploadId, WorkId,
+    AssetId, BlobName, ErasureId, EventId, TenantId, UploadId, WorkId,
     limits::REQUEST_ID_KEPT,
     policy::{ARCHIVE_AFTER_DAYS, GRACE_DAYS},
     work::Queue,
@@ -229,6 +229,17 @@ impl Across {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), BlobName { bucket: row.bucket, key: row.key })).collect())
+    }
+
+    /// Erasures that are not done yet, the oldest first.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn running_erasures(&self, limit: i32) -> Result<Vec<(TenantId, ErasureId)>, StorageError> {
+        let rows = sqlx::query!(r#"SELECT tenant_id AS "tenant_id!", erasure_id AS "erasure_id!" FROM media.running_erasures($1)"#, limit)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), row.erasure_id.into())).collect())
     }
 
     /// Tenants whose assets do not all follow their policy yet.

@@ -31,6 +31,7 @@ impl TenantTx {
         self.refuse_if_archived(asset)?;
         self.work().revoke_of_asset(asset.id).await?;
         self.leave_followers(asset.id).await?;
+        self.end_following(asset.id).await?;
         self.note_use(&[asset.id]).await?;
         self.assets().advance(asset.id, Status::Scanning).await?;
         self.work().plan(asset.id, Group::Scan, asset.priority).await.map(|_planned| ())
@@ -48,6 +49,12 @@ impl TenantTx {
             from => return Err(IllegalTransition { from, to: Status::Scanning }.into()),
         };
         self.refuse_if_archived(asset)?;
+        self.scan_again(asset, group).await
+    }
+
+    /// The same where it has to be, for what was found in the same bytes: it is not played meanwhile. Of an original in the cold tier
+    /// the scan waits until somebody brings it back.
+    pub(crate) async fn scan_again(&mut self, asset: &Asset, group: Group) -> Result<(), StorageError> {
         self.assets().advance(asset.id, Status::Scanning).await?;
         self.work().plan(asset.id, group, asset.priority).await.map(|_planned| ())
     }

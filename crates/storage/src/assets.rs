@@ -368,8 +368,9 @@ impl Assets<'_> {
         .await?;
         exactly_one(done.rows_affected(), StorageError::Changed { what: "asset" })?;
         if matches!(next, Status::Failed | Status::Quarantined) {
-            // Nothing more is made here.
+            // Nothing more is made here, nor taken from elsewhere.
             self.0.leave_followers(id).await?;
+            self.0.end_following(id).await?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use sqlx::{
 
 use crate::{
     StorageError, across::Across, ai_artifacts::AiArtifacts, assets::Assets, blobs::Blobs, caption_copies::CaptionCopies,
-    caption_tracks::CaptionTracks, dead_letters::DeadLetters, holds::Holds, imports::Imports, outbox::Outbox,
+    caption_tracks::CaptionTracks, dead_letters::DeadLetters, erasures::Erasures, holds::Holds, imports::Imports, outbox::Outbox,
     output_uploads::OutputUploads, quarantine::Quarantine, quota::Quota, references::References, request_ids::RequestIds,
     tenant_policies::TenantPolicies, transcode_jobs::TranscodeJobs, transcripts::Transcripts, uploads::Uploads, variants::Variants,
     work::Work,
@@ -208,5 +208,9 @@ impl TenantTx {
     }
     pub fn dead_letters(&mut self) -> DeadLetters<'_> {
         DeadLetters(self)
+    }
+
+    pub fn erasures(&mut self) -> Erasures<'_> {
+        Erasures(self)
     }
 }

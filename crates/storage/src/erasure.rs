@@ -21,14 +21,26 @@ impl TenantTx {
             return Ok(None);
         }
         self.caused_by(asset.traceparent.clone(), None);
+        self.erase(id, None).await?;
+        Ok(Some(Over { asset, late }))
+    }
+
+    /// Erases an asset that is deleted and of which nothing is in use; it must be locked. Objects that no other row names are doomed:
+    /// those that its rows name, and what else lies in its `folder`, where one is given. Answers all of them.
+    ///
+    /// # Errors
+    /// [`StorageError::Missing`] if it is not there.
+    pub(crate) async fn erase(&mut self, id: AssetId, folder: Option<&str>) -> Result<Vec<BlobName>, StorageError> {
         let names = sqlx::query!(
             r#"-- erasure.names
             SELECT bucket AS "bucket!", key AS "key!" FROM media.assets WHERE id = $1
             UNION SELECT bucket, key FROM media.variants WHERE asset_id = $1
             UNION SELECT bucket, key FROM media.caption_tracks WHERE asset_id = $1
             UNION SELECT bucket, version_key FROM media.caption_tracks WHERE asset_id = $1 AND version_key IS NOT NULL
-            UNION SELECT bucket, key FROM media.caption_copies WHERE asset_id = $1"#,
+            UNION SELECT bucket, key FROM media.caption_copies WHERE asset_id = $1
+            UNION SELECT bucket, key FROM media.blobs WHERE starts_with(key, $2)"#,
             id.as_uuid(),
+            folder,
         )
         .fetch_all(self.connection())
         .await?;
@@ -42,7 +54,7 @@ impl TenantTx {
         let tenant = self.tenant().0;
         sqlx::query!(
             "-- erasure.doom
-            UPDATE media.blobs b SET doomed_at = coalesce(b.doomed_at, clock_timestamp())
+            UPDATE media.blobs b SET doomed_at = least(b.doomed_at, clock_timestamp())
             FROM unnest($2::text[], $3::text[]) AS n (bucket, key)
             WHERE b.tenant_id = $1 AND b.bucket = n.bucket AND b.key = n.key
               AND NOT media.is_named(n.bucket, n.key)
@@ -54,11 +66,11 @@ impl TenantTx {
         )
         .execute(self.connection())
         .await?;
-        Ok(Some(Over { asset, late }))
+        Ok(names)
     }
 
     /// Whether an upload of the asset is not yet brought to its end, or a worker may still write or have left something.
-    async fn is_in_use(&mut self, id: AssetId) -> Result<bool, StorageError> {
+    pub(crate) async fn is_in_use(&mut self, id: AssetId) -> Result<bool, StorageError> {
         Ok(sqlx::query_scalar!(
             r#"-- erasure.is_in_use
             SELECT EXISTS (SELECT FROM media.uploads WHERE asset_id = $1 AND state IN ('open', 'aborting'))

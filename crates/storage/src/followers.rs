@@ -67,7 +67,7 @@ impl TenantTx {
             .await?;
             self.plan_texts(id, follower.id, follower.priority).await?;
             if !more_to_come {
-                self.follow(&[follower.id], None).await?;
+                self.end_following(follower.id).await?;
             }
         }
         Ok(())
@@ -94,7 +94,22 @@ impl TenantTx {
         .fetch_all(self.connection())
         .await?;
         let left = left.into_iter().map(|row| group_and_profile(row.id, &row.group_name, row.profile)).collect::<Result<_, _>>()?;
-        self.plan_mirrored(oldest.id, left, oldest.priority).await
+        self.plan_mirrored(oldest.id, left, oldest.priority).await?;
+        self.end_following(oldest.id).await
+    }
+
+    /// Lets an asset follow nobody any more. What of its jobs is nobody's work now is cancelled: `RetryJob` and `RequestVariant` make it.
+    pub(crate) async fn end_following(&mut self, id: AssetId) -> Result<(), StorageError> {
+        self.follow(&[id], None).await?;
+        sqlx::query!(
+            "-- followers.end
+            UPDATE media.transcode_jobs SET status = 'cancelled', completed_at = now()
+            WHERE asset_id = $1 AND work_id IS NULL AND status = 'waiting'",
+            id.as_uuid(),
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
     }
 
     /// Notes whom assets follow from now on.
@@ -199,20 +214,22 @@ impl TenantTx {
         self.transcode_jobs().plan(id, work, &captions, false).await
     }
 
-    /// Makes mirrored jobs an asset's own: plans the work that makes them.
+    /// Makes mirrored jobs an asset's own: plans the work that makes them. Where work of their group runs, which takes up no more jobs,
+    /// they are cancelled: whoever ends the leader must not fail for want of a place for what is optional here.
     async fn plan_mirrored(&mut self, id: AssetId, jobs: Vec<(Group, ProfileName)>, priority: i16) -> Result<(), StorageError> {
         for (group, profile) in jobs {
             let work = match self.work().plan(id, group, priority).await? {
-                Some(work) => work,
-                None => self.work().lock_waiting(id, group).await?.ok_or(StorageError::Changed { what: "work" })?,
+                Some(work) => Some(work),
+                None => self.work().lock_waiting(id, group).await?,
             };
             let done = sqlx::query!(
                 "-- followers.plan
-                UPDATE media.transcode_jobs SET work_id = $3, status = 'waiting', progress_percent = 0, completed_at = NULL
+                UPDATE media.transcode_jobs SET work_id = $3::uuid, status = CASE WHEN $3::uuid IS NULL THEN 'cancelled' ELSE 'waiting' END,
+                  progress_percent = 0, completed_at = CASE WHEN $3::uuid IS NULL THEN now() END
                 WHERE asset_id = $1 AND profile = $2 AND work_id IS NULL",
                 id.as_uuid(),
                 profile.as_str(),
-                work.as_uuid(),
+                work.map(|work| work.as_uuid()),
             )
             .execute(self.connection())
             .await?;

@@ -58,7 +58,8 @@ impl TenantTx {
         }
         if lease.group == Group::Rescan && reason.is_ours() && !self.is_suspect(&sha256).await? {
             self.assets().advance(asset.id, Status::Transcoding).await?;
-            return self.ready_again(asset.id).await.map(|_ready| ());
+            self.ready_again(asset.id).await?;
+            return self.leave_followers(asset.id).await;
         }
         self.work().cancel_of_asset(asset.id).await?;
         self.assets().fail(asset.id, reason, detail).await

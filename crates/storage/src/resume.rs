@@ -1,7 +1,7 @@
 //! What a deletion cancelled goes on, once the deletion is taken back.
 
 use media_domain::{
-    AssetId, Reason, Status, WorkId,
+    AssetId, Profiles, Reason, Status, WorkId,
     event::{AssetUndeleted, Event},
     work::Group,
 };
@@ -11,14 +11,14 @@ use crate::{StorageError, TenantTx, assets::Asset, error::word};
 
 impl TenantTx {
     /// Tells that an asset is back, and plans again what the deletion at `deleted_at` cancelled.
-    pub(crate) async fn resume(&mut self, asset: &Asset, deleted_at: OffsetDateTime) -> Result<(), StorageError> {
+    pub(crate) async fn resume(&mut self, asset: &Asset, deleted_at: OffsetDateTime, profiles: &Profiles) -> Result<(), StorageError> {
         self.outbox().event(&Event::AssetUndeleted(AssetUndeleted { asset_id: asset.id })).await?;
         match asset.status {
             Status::Uploading => self.assets().fail(asset.id, Reason::UploadAborted, "it was deleted while it was uploaded").await,
             Status::Scanning => self.resume_work(asset, deleted_at).await.map(|_count| ()),
             // Meanwhile the same may have been made for another asset, or be under way there.
             Status::Transcoding => {
-                if self.join_twin(asset.id, None).await? {
+                if self.join_twin(asset.id, Some(profiles)).await? {
                     return Ok(());
                 }
                 let resumed = self.resume_work(asset, deleted_at).await?;
@@ -27,8 +27,8 @@ impl TenantTx {
             }
             Status::Ready => {
                 self.resume_work(asset, deleted_at).await?;
-                if self.has_mirrored_jobs_cancelled(asset.id).await? {
-                    self.join_twin(asset.id, None).await?;
+                if self.has_mirrored_jobs_cancelled(asset.id).await? && !self.join_twin(asset.id, Some(profiles)).await? {
+                    self.plan_lacking(asset.id, profiles).await?;
                 }
                 self.rescan_if_suspect(asset.id).await
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use media_domain::{
-    AssetId,
+    AssetId, Profiles,
     asset::RetentionClass,
     retention::{Kept, retention_until},
 };
@@ -160,7 +160,7 @@ impl TenantTx {
     /// # Errors
     /// [`StorageError::Missing`] if it is not there, or its grace is over; [`StorageError::Changed`] if `etag` is given and is
     /// not the asset's.
-    pub async fn undelete(&mut self, id: AssetId, etag: Option<i64>) -> Result<Asset, StorageError> {
+    pub async fn undelete(&mut self, id: AssetId, etag: Option<i64>, profiles: &Profiles) -> Result<Asset, StorageError> {
         let missing = || StorageError::Missing { what: "asset" };
         let asset = self.assets().lock(id).await?.ok_or_else(missing)?;
         let Some(deleted_at) = asset.deleted_at else { return Ok(asset) };
@@ -177,7 +177,7 @@ impl TenantTx {
         .execute(self.connection())
         .await?;
         exactly_one(done.rows_affected(), missing())?;
-        self.resume(&asset, deleted_at).await?;
+        self.resume(&asset, deleted_at, profiles).await?;
         self.settle_retention(&[id]).await?;
         self.assets().lookup(id).await?.ok_or_else(missing)
     }

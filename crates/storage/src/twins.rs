@@ -11,7 +11,7 @@ use media_domain::{
     event::{AssetReady, AssetScanned, AssetUploaded, Event, VariantCreated},
     plan,
     reason::Verdict,
-    work::WorkState,
+    work::{Group, WorkState},
 };
 
 use crate::{
@@ -170,7 +170,11 @@ impl TenantTx {
         self.plan_texts(twin.id, id, asset.priority).await?;
         self.plan_captions_of_speech(id, asset.priority).await?;
         let more_to_come = self.is_at_work(twin.id).await?;
-        self.follow(&[id], more_to_come.then_some(twin.id)).await?;
+        if more_to_come {
+            self.follow(&[id], Some(twin.id)).await?;
+        } else {
+            self.end_following(id).await?;
+        }
         if !is_new {
             return Ok(None);
         }
@@ -218,7 +222,7 @@ impl TenantTx {
     pub(crate) async fn rescan_if_suspect(&mut self, id: AssetId) -> Result<(), StorageError> {
         let asset = self.assets().lookup(id).await?.ok_or(StorageError::Missing { what: "asset" })?;
         let Some(sha256) = asset.sha256.as_deref().filter(|_| asset.verdict != Some(Verdict::Released)) else { return Ok(()) };
-        if self.is_suspect(sha256).await? { self.rescan(&asset).await } else { Ok(()) }
+        if self.is_suspect(sha256).await? { self.scan_again(&asset, Group::Rescan).await } else { Ok(()) }
     }
 
     /// Scans all others again that are ready and have the bytes in which something was found: the finding is about bytes, not about
@@ -241,7 +245,7 @@ impl TenantTx {
             let twin = self.assets().lookup(id.into()).await?.ok_or(StorageError::Missing { what: "asset" })?;
             // One that is at work is waited for: it may just have become ready. If not, it looks for itself when it does.
             if twin.status == Status::Ready {
-                self.rescan(&twin).await?;
+                self.scan_again(&twin, Group::Rescan).await?;
             }
         }
         Ok(())

@@ -8,15 +8,15 @@ use media_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         AbortUploadRequest, AddReferenceRequest, AiProvenance, Asset, AssetKind, AssetStatus, BundleAsset, CaptionDecision, CaptionKind,
-        CaptionSource, CompleteUploadRequest, DeleteAssetRequest, DeleteCaptionTrackRequest, GenerateCaptionsRequest, GetAiArtifactRequest,
-        GetAssetRequest, GetCaptionTrackRequest, GetDownloadUrlRequest, GetPlaybackRequest, GetTranscriptRequest, GetUsageRequest,
-        ImportCaptionTrackRequest, ListAiArtifactsRequest, ListAssetsRequest, ListCaptionTracksRequest, ListDeadLettersRequest,
-        ListJobsRequest, ListQuarantinedRequest, ListReferencesRequest, ListTranscriptsRequest, PlaceHoldRequest, PurgeAssetRequest,
-        RecordAiArtifactRequest, RedriveDeadLettersRequest, ReleaseAssetRequest, ReleaseHoldRequest, RemoveReferenceRequest,
-        ReplayEventsRequest, ReprocessAssetRequest, RequestVariantRequest, RescanAssetRequest, RestoreAssetRequest, RetryJobRequest, ReviewCaptionTrackRequest,
-        RevokePlaybackRequest, SearchTranscriptsRequest, SetReferencesRequest, SignUploadPartsRequest, UndeleteAssetRequest,
-        UpdateAssetRequest, UpdateCaptionTrackRequest, WatchAssetRequest, asset_service_client::AssetServiceClient,
-        record_ai_artifact_request,
+        CaptionSource, CompleteUploadRequest, DeleteAssetRequest, DeleteCaptionTrackRequest, EraseOwnerRequest, GenerateCaptionsRequest,
+        GetAiArtifactRequest, GetAssetRequest, GetCaptionTrackRequest, GetDownloadUrlRequest, GetErasureRequest, GetPlaybackRequest,
+        GetTranscriptRequest, GetUsageRequest, ImportCaptionTrackRequest, ListAiArtifactsRequest, ListAssetsRequest,
+        ListCaptionTracksRequest, ListDeadLettersRequest, ListJobsRequest, ListQuarantinedRequest, ListReferencesRequest,
+        ListTranscriptsRequest, PlaceHoldRequest, PurgeAssetRequest, RecordAiArtifactRequest, RedriveDeadLettersRequest,
+        ReleaseAssetRequest, ReleaseHoldRequest, RemoveReferenceRequest, ReplayEventsRequest, ReprocessAssetRequest, RequestVariantRequest,
+        RescanAssetRequest, RestoreAssetRequest, RetryJobRequest, ReviewCaptionTrackRequest, RevokePlaybackRequest,
+        SearchTranscriptsRequest, SetReferencesRequest, SignUploadPartsRequest, UndeleteAssetRequest, UpdateAssetRequest,
+        UpdateCaptionTrackRequest, WatchAssetRequest, asset_service_client::AssetServiceClient, record_ai_artifact_request,
     },
 };
 use prost::Message;
@@ -85,11 +85,14 @@ async fn every_method_answers_another_tenants_asset_as_one_that_never_was() {
     let (never, no_track) = (AssetId::generate().to_string(), CaptionTrackId::generate().to_string());
     let (job, letter) = job_and_letter(&world, owner.tenant, &id).await;
     let artifact = artifact(&world, owner.tenant, &id).await;
+    let nobody = EraseOwnerRequest { owner_user_id: AssetId::generate().to_string(), ..Default::default() };
+    let erasure = owner.retention.erase_owner(nobody).await.unwrap().into_inner().erasure.unwrap().id;
     for method in methods() {
         let theirs = match method.as_str() {
             "OperationsService/RetryJob" => &job,
             "OperationsService/RedriveDeadLetters" => &letter,
             "AiArtifactService/GetAiArtifact" => &artifact,
+            "RetentionService/GetErasure" => &erasure,
             _ => &id,
         };
         let foreign = ask(&mut stranger, &method, theirs, &track).await;
@@ -101,6 +104,7 @@ async fn every_method_answers_another_tenants_asset_as_one_that_never_was() {
             "OperationsService/RetryJob" => "JOB_NOT_FOUND",
             "OperationsService/RedriveDeadLetters" => "DEAD_LETTER_NOT_FOUND",
             "AiArtifactService/GetAiArtifact" => "AI_ARTIFACT_NOT_FOUND",
+            "RetentionService/GetErasure" => "ERASURE_NOT_FOUND",
             _ => "ASSET_NOT_FOUND",
         };
         assert_eq!(super::refusal(&foreign), reason(Code::NotFound, not_found), "{method}");
@@ -194,6 +198,8 @@ pub async fn ask(caller: &mut Caller, method: &str, asset_id: &str, track_id: &s
         | "AssetService/ListAssets"
         | "RetentionService/GetTenantPolicy"
         | "RetentionService/UpdateTenantPolicy" => return None,
+        // They name no asset: `erasure` shows that they take no other tenant's.
+        "RetentionService/EraseOwner" | "RetentionService/EraseTenant" => return None,
         // Asked for below, with what is there and what is not.
         "OperationsService/ListJobs" | "OperationsService/ListDeadLetters" | "OperationsService/GetUsage" => return None,
         "OperationsService/ReplayEvents" | "QuarantineService/ListQuarantined" | "AiArtifactService/ListAiArtifacts" => return None,
@@ -265,6 +271,9 @@ pub async fn ask(caller: &mut Caller, method: &str, asset_id: &str, track_id: &s
         "RetentionService/ReleaseHold" => {
             let hold_id = AssetId::generate().to_string();
             caller.retention.release_hold(ReleaseHoldRequest { asset_id, hold_id }).await.map(drop)
+        }
+        "RetentionService/GetErasure" => {
+            caller.retention.get_erasure(GetErasureRequest { erasure_id: asset_id, ..Default::default() }).await.map(drop)
         }
         "PlaybackService/GetPlayback" => caller.playback.get_playback(GetPlaybackRequest { asset_id }).await.map(drop),
         "PlaybackService/RevokePlayback" => caller.playback.revoke_playback(RevokePlaybackRequest { asset_id }).await.map(drop),

@@ -2,9 +2,10 @@
 
 use media_devstack::DatabaseRole;
 use media_domain::AssetId;
+use sqlx::Connection;
 
 use super::{
-    catalogue::{Attempt, attempt, connect, place, run, superuser},
+    catalogue::{Attempt, attempt, connect, place, run, set_tenant, superuser, texts},
     seed::seed,
 };
 
@@ -42,6 +43,36 @@ async fn what_a_machine_made_has_a_whole_provenance_and_keeps_it() {
             Attempt::Rows(1),
             "{table}"
         );
+    }
+}
+
+/// The one way to change it is an erasure's, which takes out what leads to a person, and no more.
+#[tokio::test]
+async fn an_erasure_takes_persons_out_of_provenance_and_nobody_else_does() {
+    let place = place("schema-anonymised").await;
+    let mut superuser = superuser(&place).await;
+    let a = seed(&mut superuser, AssetId::generate().as_uuid(), "a's").await;
+    let b = seed(&mut superuser, AssetId::generate().as_uuid(), "b's").await;
+    let full =
+        r#"{"model": "m", "trace_id": "t", "generated_at": "2026-01-01T00:00:00Z", "prompt_id": "p", "decision_id": "d", "engine": "e"}"#;
+    let left = r#"{"model": "m", "trace_id": "erased", "generated_at": "2026-01-01T00:00:00Z", "engine": "e"}"#;
+    for (table, machines) in MADE_BY_MACHINES {
+        run(&mut superuser, &format!("ALTER TABLE {table} DISABLE TRIGGER USER; UPDATE {table} SET {machines}, ai_provenance = '{full}'; ALTER TABLE {table} ENABLE TRIGGER USER")).await;
+        let tried = attempt(&mut superuser, None, &format!("UPDATE {table} SET ai_provenance = '{left}'")).await;
+        assert!(matches!(&tried, Attempt::Failed(message) if message.contains("never changed")), "{table}: by any other way: {tried:?}");
+    }
+    let mut janitor = connect(&place, DatabaseRole::Janitor).await;
+    for asset in [&a, &b].map(|of| of.rows["media.assets"]["id"].as_str().unwrap().to_owned()) {
+        let mut tx = janitor.begin().await.unwrap();
+        set_tenant(&mut tx, a.tenant).await;
+        sqlx::query("SELECT media.anonymise_provenance($1::uuid)").bind(asset).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    for (table, _) in MADE_BY_MACHINES {
+        for (tenant, expected) in [(a.tenant, left), (b.tenant, full)] {
+            let same = format!("SELECT 'same' FROM {table} WHERE tenant_id = '{tenant}' AND ai_provenance = '{expected}'::jsonb");
+            assert_eq!(texts(&mut superuser, &same).await.len(), 1, "{table}: a tenant's own, and another's not at all");
+        }
     }
 }
 

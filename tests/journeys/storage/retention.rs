@@ -1,7 +1,7 @@
 //! What the janitor finds of assets whose time is over, and work that a deletion cancelled.
 
 use media_domain::{
-    AssetId, Kind, Status, TenantId,
+    AssetId, Kind, Profiles, Status, TenantId,
     work::{Group, Queue},
 };
 use media_storage::{StorageError, work::Heartbeat};
@@ -142,7 +142,7 @@ async fn work_that_runs_while_a_deletion_comes_and_goes_is_done() {
     assert_eq!(tx.work().heartbeat(&of_ladder, LEASE).await.unwrap(), Heartbeat::CancelRequested);
     tx.commit().await.unwrap();
     let mut tx = place.api.in_tenant(owner, "test.undelete").await.unwrap();
-    tx.undelete(asset, None).await.unwrap();
+    tx.undelete(asset, None, &Profiles::built_in().unwrap()).await.unwrap();
     tx.commit().await.unwrap();
     let jobs = "SELECT string_agg(profile || ' ' || status, ', ' ORDER BY profile) FROM media.transcode_jobs";
     assert_eq!(place.text(jobs).await, "(\"aac-128k running, h264-360p running, poster running, preview waiting\")");

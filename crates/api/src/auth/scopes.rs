@@ -68,6 +68,9 @@ const METHODS: &[(&str, Access)] = &[
     ("/media.v1.RetentionService/ReleaseHold", ADMIN),
     ("/media.v1.RetentionService/GetTenantPolicy", READ),
     ("/media.v1.RetentionService/UpdateTenantPolicy", ADMIN),
+    ("/media.v1.RetentionService/EraseOwner", ADMIN),
+    ("/media.v1.RetentionService/EraseTenant", ADMIN),
+    ("/media.v1.RetentionService/GetErasure", ADMIN),
 ];
 
 /// Services of which every method is open.
@@ -122,7 +125,8 @@ mod tests {
             let named = |names: &[&str]| names.iter().any(|name| method.ends_with(name));
             let mends = named(&["RetryJob", "ListDeadLetters", "RedriveDeadLetters", "ReplayEvents"]);
             let binds = named(&["PlaceHold", "ReleaseHold", "UpdateTenantPolicy"]);
-            assert_eq!(*access == ADMIN, is_quarantine || mends || binds, "{method}");
+            let erases = named(&["EraseOwner", "EraseTenant", "GetErasure"]);
+            assert_eq!(*access == ADMIN, is_quarantine || mends || binds || erases, "{method}");
         }
     }
 

@@ -172,7 +172,7 @@ impl Assets {
         let (id, etag) = (asset_id(&request.asset_id)?, etag(&request.etag));
         let mut tx = self.0.begin(caller, "api.undelete_asset").await?;
         tx.assets().lock(id).await?.ok_or(ApiError::AssetNotFound)?;
-        let asset = tx.undelete(id, etag?).await.map_err(changed_is_mismatch)?;
+        let asset = tx.undelete(id, etag?, &self.0.profiles).await.map_err(changed_is_mismatch)?;
         tx.commit().await?;
         Ok(v1::UndeleteAssetResponse { asset: Some(convert::asset(&asset)) })
     }

@@ -1,4 +1,4 @@
-//! RetentionService: who needs an asset, what holds it, and the tenant's policy (`tenant_policy`).
+//! RetentionService: who needs an asset, what holds it, the tenant's policy (`tenant_policy`), and erasures (`erasure`).
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -11,7 +11,7 @@ use media_storage::{TenantTx, holds::Hold, references::Reference};
 use time::OffsetDateTime;
 use tonic::{Request, Response};
 
-use super::{Api, asset_id, tenant_policy, there};
+use super::{Api, asset_id, erasure, tenant_policy, there};
 use crate::{
     auth::Caller,
     convert,
@@ -88,6 +88,21 @@ impl RetentionService for Retention {
         let (caller, request) = Caller::of(request)?;
         let policy = tenant_policy::update(&self.0, &caller, request).await?;
         Ok(Response::new(v1::UpdateTenantPolicyResponse { policy: Some(policy) }))
+    }
+
+    async fn erase_owner(&self, request: Request<v1::EraseOwnerRequest>) -> Result<Response<v1::EraseOwnerResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(erasure::erase_owner(&self.0, &caller, request).await?))
+    }
+
+    async fn erase_tenant(&self, request: Request<v1::EraseTenantRequest>) -> Result<Response<v1::EraseTenantResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(erasure::erase_tenant(&self.0, &caller, request).await?))
+    }
+
+    async fn get_erasure(&self, request: Request<v1::GetErasureRequest>) -> Result<Response<v1::GetErasureResponse>, tonic::Status> {
+        let (caller, request) = Caller::of(request)?;
+        Ok(Response::new(erasure::get(&self.0, &caller, request).await?))
     }
 }
 

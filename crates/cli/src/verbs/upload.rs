@@ -113,10 +113,10 @@ impl Upload {
                 let sending = Sending { api, asset_id: &created.id, path, file: &file, resumed: attempt.begun_before };
                 match sending.run(plan, Progress::of(json)).await {
                     Ok(asset) => asset,
-                    // Sent again, it goes on where it was.
-                    Err(failure @ Failure::TryAgain(_)) => return Err(failure),
                     Err(failure) => {
-                        attempt.ended().map_err(unforgotten)?;
+                        if is_final(&failure) {
+                            attempt.ended().map_err(unforgotten)?;
+                        }
                         return Err(failure);
                     }
                 }
@@ -172,6 +172,11 @@ async fn begin(api: &Api, announced: &CreateUploadRequest, attempt: &mut Attempt
         }
         attempt.anew().map_err(unforgotten)?;
     }
+}
+
+/// Whether no further run can bring the upload to its end. After the others, such as a token that ended, it goes on where it was.
+fn is_final(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused(_) | Failure::NotFound(_))
 }
 
 fn unforgotten(error: std::io::Error) -> Failure {
@@ -252,7 +257,7 @@ impl Sending<'_> {
             Ok(asset) => Ok(asset),
             Err(failure) => {
                 bar.give_up();
-                if !matches!(failure, Failure::TryAgain(_)) {
+                if is_final(&failure) {
                     // The first failure is the one to tell. What cannot be given up now, the service gives up after a day.
                     match self.api.uploads.clone().abort_upload(AbortUploadRequest { asset_id: self.asset_id.to_owned() }).await {
                         Ok(_) | Err(_) => {}

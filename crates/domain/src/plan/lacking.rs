@@ -9,7 +9,9 @@ pub fn lacking(kind: Kind, info: Option<&MediaInfo>, profiles: &Profiles, asked:
     // What is over a limit today was within it when the other was made.
     let Some(Ok(whole)) = info.map(|info| plan(kind, info, profiles, asked)) else { return Plan::default() };
     let left = |planned: PlannedGroup| {
-        let jobs: Vec<PlannedJob> = planned.jobs.into_iter().filter(|job| !has.contains(&job.profile)).collect();
+        // It is ready as the other was: nothing that is made later may take that back.
+        let jobs = planned.jobs.into_iter().filter(|job| !has.contains(&job.profile)).map(|job| PlannedJob { required: false, ..job });
+        let jobs: Vec<PlannedJob> = jobs.collect();
         (!jobs.is_empty()).then_some(PlannedGroup { group: planned.group, jobs })
     };
     Plan { groups: whole.groups.into_iter().filter_map(left).collect(), skipped: Vec::new() }

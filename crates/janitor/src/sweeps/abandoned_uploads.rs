@@ -34,7 +34,7 @@ async fn end(janitor: &Janitor, unfinished: UnfinishedUpload) -> anyhow::Result<
     let handle = UploadHandle { blob: upload.blob, upload_id: upload.s3_upload_id };
     janitor.blobs.abort(&handle).await?;
     // The store may have completed it before the api could say so. An upload that was given up never becomes the asset's.
-    janitor.blobs.delete(&handle.blob).await?;
+    janitor.blobs.erase(&handle.blob).await?;
     let mut tx = janitor.database.in_tenant(tenant, "janitor.abort_upload").await?;
     tx.uploads().advance(upload.id, UploadState::Aborting, UploadState::Aborted).await?;
     tx.commit().await?;

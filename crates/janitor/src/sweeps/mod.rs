@@ -11,6 +11,7 @@ mod expired_leases;
 mod idle_queues;
 mod lag;
 mod old_messages;
+mod running_erasures;
 mod stale_output_uploads;
 mod unsettled_archives;
 
@@ -92,6 +93,7 @@ impl Janitor {
             self.every(cx, "ended_grace", self.config.storage_every, async || ended_grace::sweep(self).await),
             self.every(cx, "cold_originals", self.config.storage_every, async || cold_originals::sweep(self).await),
             self.every(cx, "unsettled_archives", self.config.storage_every, async || unsettled_archives::sweep(self).await),
+            self.every(cx, "running_erasures", self.config.storage_every, async || running_erasures::sweep(self).await),
             self.every(cx, "old_messages", self.config.storage_every, async || old_messages::sweep(self).await),
         );
     }

@@ -47,7 +47,7 @@ impl<R: Resolve> Connector<R> {
 
     pub async fn connect(&self, url: &ImportUrl) -> Result<Box<dyn Stream>, FetchError> {
         let addresses = self.addresses(url).await?;
-        let stream = timeout(self.limit, first_of(&addresses, url.port())).await.map_err(|_| FetchError::Unreachable)??;
+        let stream = first_of(&addresses, url.port(), self.limit).await?;
         if !url.is_https() {
             return Ok(Box::new(stream));
         }
@@ -78,9 +78,11 @@ impl<R: Resolve> Connector<R> {
     }
 }
 
-async fn first_of(addresses: &[IpAddr], port: u16) -> Result<TcpStream, FetchError> {
-    for address in addresses.iter().take(MAX_TRIED) {
-        if let Ok(stream) = TcpStream::connect((*address, port)).await {
+/// One that does not answer leaves the others their share of the time.
+async fn first_of(addresses: &[IpAddr], port: u16, limit: Duration) -> Result<TcpStream, FetchError> {
+    let tried = &addresses[..addresses.len().min(MAX_TRIED)];
+    for address in tried {
+        if let Ok(Ok(stream)) = timeout(limit.div_f64(tried.len() as f64), TcpStream::connect((*address, port))).await {
             return Ok(stream);
         }
     }
