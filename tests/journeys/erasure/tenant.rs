@@ -28,6 +28,9 @@ async fn nothing_of_a_tenant_is_left_but_the_receipt() {
         format!("UPDATE media.output_uploads SET bucket = '{bucket}'"),
         format!("UPDATE media.blobs SET bucket = '{bucket}'"),
         "UPDATE media.asset_holds SET released_at = now()".to_owned(),
+        // What goes with no asset.
+        "UPDATE media.dead_letters SET work_id = NULL".to_owned(),
+        "UPDATE media.ai_media_artifacts SET output_asset_id = NULL, source_asset_id = NULL".to_owned(),
         "UPDATE media.erasures SET state = 'done', owner_user_id = NULL".to_owned(),
         "UPDATE media.tenant_policies SET max_bytes = NULL, quota_bytes = NULL".to_owned(),
         "UPDATE media.assets SET media_info = NULL, failure_reason = NULL, retention_class = 'operational'".to_owned(),
