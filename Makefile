@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR ?= $(MEDIA_CACHE)/target
 BIN := $(CARGO_TARGET_DIR)/debug
 RELEASE := $(CARGO_TARGET_DIR)/release
 
-.PHONY: help setup build demo test lint bench demo-times fuzz fix generated up
+.PHONY: help setup build demo test lint bench bench-rows demo-times fuzz fix generated up
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -41,6 +41,10 @@ demo-times: build ## Three times the demo's film: seconds from upload to caption
 	@for run in 1 2 3; do \
 	  CI=true $(BIN)/media-devstack demo 2>/dev/null | grep -E 'transcript.created|asset.ready|It took' || exit 1; \
 	done
+
+bench-rows: build ## Lists of a million assets, with row level security and by hand; and uploads of 2 GiB
+	MEDIA_ASSETS=1000000 $(BIN)/media-devstack run -- cargo test --locked --workspace --test journeys -- storage::scale --nocapture --test-threads 1
+	MEDIA_LARGE_MIB=2048 $(BIN)/media-devstack run -- cargo test --locked --workspace --test journeys -- large::memory --nocapture
 
 fuzz: build ## A thousand broken headers of each container (the tests make seventy)
 	MEDIA_FUZZ=1000 cargo test --locked --workspace --test it -- hostile::fuzz --nocapture

@@ -14,6 +14,7 @@ use crate::{
     assets::Asset,
     error::{exactly_one, word},
     give_up::profile_name,
+    work::CaptionWork,
 };
 
 impl TenantTx {
@@ -200,18 +201,21 @@ impl TenantTx {
         self.plan_mirrored(follower, texts, priority).await
     }
 
-    /// Plans the captions of an asset that has got its speech, as its making would have; not where the leader's are under way: then they
-    /// are waited for. A text in a language that somebody asked for is the leader's alone.
+    /// Plans the captions of an asset that has got its speech, as its making would have, if they are made of themselves; not where the
+    /// leader's are under way: then they are waited for. A text in a language that somebody asked for is the leader's alone.
     pub(crate) async fn plan_captions_of_speech(&mut self, id: AssetId, priority: i16) -> Result<(), StorageError> {
-        let captions = ProfileName::captions();
-        if self.transcode_jobs().list(id).await?.iter().any(|job| job.profile == captions)
+        let (captions, policy) = (ProfileName::captions(), self.tenant_policies().current().await?.policy);
+        if policy.captions != CaptionMode::Automatic
+            || self.transcode_jobs().list(id).await?.iter().any(|job| job.profile == captions)
             || self.variants().lookup(id, &ProfileName::speech()).await?.is_none()
-            || self.tenant_policies().current().await?.policy.captions == CaptionMode::Off
         {
             return Ok(());
         }
-        let Some(work) = self.work().plan(id, Group::Captions, priority).await? else { return Ok(()) };
-        self.transcode_jobs().plan(id, work, &captions, false).await
+        let language = policy.caption_languages.first().map(String::as_str);
+        match self.work().plan_captions(id, language, priority).await? {
+            CaptionWork::Planned(work) => self.transcode_jobs().plan(id, work, &captions, false).await,
+            CaptionWork::UnderWay(_) | CaptionWork::Busy => Ok(()),
+        }
     }
 
     /// Makes mirrored jobs an asset's own: plans the work that makes them. Where work of their group runs, which takes up no more jobs,

@@ -61,7 +61,8 @@ async fn what_is_made_again_lies_beside_the_old_until_the_row_has_switched() {
     .await
     .unwrap();
     assert_eq!(usize::try_from(doomed).unwrap(), first.len());
-    assert_eq!(consumer.of(&id).iter().filter(|event| event.event_type == "media.asset.ready.v1").count(), 2);
+    let ready = || consumer.of(&id).iter().filter(|event| event.event_type == "media.asset.ready.v1").count();
+    eventually("both are told", LIMIT, async || if ready() == 2 { Ok(()) } else { Err(ready()) }).await;
     consumer.assert_in_order(&id);
 }
 

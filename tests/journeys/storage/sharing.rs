@@ -298,3 +298,50 @@ async fn what_is_expected_again_is_kept_longer_unless_its_time_was_over() {
     let refused = expect(3600).await;
     assert!(matches!(refused, Err(StorageError::Changed { what: "blob" })), "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_leader_is_ended_though_its_heir_is_at_work_in_the_same_group() {
+    let place = Place::new("sharing-busy-heir").await;
+    let owner = tenant();
+    let (leader, heir) = (film(&place, owner).await, film(&place, owner).await);
+    let [poster, ladder] = planned(&place, owner, leader).await;
+    made(&place, &poster, "poster").await;
+    // A rung of its own, which is being made while the leader's is, too.
+    let mut tx = place.api.in_tenant(owner, "api.request_variant").await.unwrap();
+    let asset = tx.assets().lock(heir).await.unwrap().unwrap();
+    tx.plan_one(&asset, Group::Ladder, &profile("h264-1080p"), false, None).await.unwrap();
+    tx.commit().await.unwrap();
+    let own = place.lease(Queue::Transcode).await;
+    assert_eq!((own.asset, own.group), (heir, Group::Ladder));
+
+    let mut tx = place.api.in_tenant(owner, "api.delete").await.unwrap();
+    tx.assets().delete(leader, None).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(follows(&place, heir).await, None);
+    assert_eq!(place.jobs(heir).await, ["h264-1080p running", "h264-720p cancelled", "poster succeeded"], "it can be tried again");
+    drop(ladder);
+}
+
+#[tokio::test]
+async fn who_is_made_again_or_fails_follows_nobody() {
+    let place = Place::new("sharing-left").await;
+    let owner = tenant();
+    let (leader, again, failed) = (film(&place, owner).await, film(&place, owner).await, film(&place, owner).await);
+    let [poster, ladder] = planned(&place, owner, leader).await;
+    made(&place, &poster, "poster").await;
+    let mut tx = place.api.in_tenant(owner, "api.reprocess").await.unwrap();
+    let asset = tx.assets().lock(again).await.unwrap().unwrap();
+    tx.reprocess(&asset).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = place.scanner.in_tenant(owner, "scanner.commit").await.unwrap();
+    tx.assets().lock(failed).await.unwrap();
+    tx.assets().advance(failed, Status::Scanning).await.unwrap();
+    tx.assets().fail(failed, Reason::Internal, "a test").await.unwrap();
+    tx.commit().await.unwrap();
+
+    made(&place, &ladder, "h264-720p").await;
+    for (id, status) in [(again, Status::Scanning), (failed, Status::Failed)] {
+        assert_eq!((follows(&place, id).await, place.lookup(owner, id).await.status), (None, status));
+        assert_eq!(variants(&place, id).await, [format!("poster {leader}/poster")], "nothing is added to what is not shown");
+    }
+}
