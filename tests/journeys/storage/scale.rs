@@ -109,6 +109,8 @@ impl Crowd {
         let mut lists = Vec::new();
         for (name, asked) in filters {
             lists.push((format!("{name}, page 1"), asked.clone()));
+            // A place is always one in its own list.
+            let far = asked.before.map_or(far, |before| (before - time::Duration::days(15), Uuid::nil()));
             lists.push((format!("{name}, page {FAR_PAGE}"), Asked { after: Some(far), ..asked }));
         }
         lists
