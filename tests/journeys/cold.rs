@@ -20,6 +20,7 @@ use media_devstack::Binary;
 use media_domain::AssetId;
 use media_proto::v1::{ArchiveState, Asset, AssetKind, AssetStatus};
 use sqlx::{AssertSqlSafe, PgPool};
+use uuid::Uuid;
 
 use crate::harness::{Caller, World, eventually, samples};
 
@@ -27,9 +28,14 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Enough that the asset of a picture or letter becomes ready.
 const MAKERS: [Binary; 4] = [Binary::Relay, Binary::Api, Binary::Scanner, Binary::Transcoder];
 
+/// A letter like no other, or it would share what is stored of the other.
+fn letter() -> Vec<u8> {
+    [samples::document(500), Uuid::new_v4().to_string().into_bytes()].concat()
+}
+
 /// A letter that is ready and that nobody has used for so many days.
 async fn unused_letter(caller: &mut Caller, sql: &PgPool, days: u32) -> String {
-    let id = caller.upload(AssetKind::Document, "letter.rtf", &samples::document(500)).await;
+    let id = caller.upload(AssetKind::Document, "letter.rtf", &letter()).await;
     caller.until(&id, AssetStatus::Ready, LIMIT).await;
     unused_for(sql, &id, days).await;
     id

@@ -6,7 +6,7 @@ use media_proto::v1::{
     TenantPolicy,
 };
 
-use super::{LIMIT, MAKERS, class, set, states, until, unused_for, unused_letter};
+use super::{LIMIT, MAKERS, class, letter, set, states, until, unused_for, unused_letter};
 use crate::{
     harness::{Bucket, Caller, Moment, StoreProxy, World, eventually, samples},
     refusals::{reason, refused},
@@ -166,7 +166,7 @@ async fn what_a_killed_janitor_had_in_hand_is_brought_to_its_end() {
     assert_eq!(refused(caller.playback.get_download_url(download.clone()).await), archived);
     // Also one that was used meanwhile, and one that is to be removed: first it arrives, or it could come back after it was removed.
     set(&sql, &id, "last_accessed_at = now()").await;
-    let doomed = caller.upload(AssetKind::Document, "letter.rtf", &samples::document(500)).await;
+    let doomed = caller.upload(AssetKind::Document, "letter.rtf", &letter()).await;
     caller.until(&doomed, AssetStatus::Ready, LIMIT).await;
     let doomed = format!("tenants/{}/media/{doomed}/original", caller.tenant);
     let in_hand =

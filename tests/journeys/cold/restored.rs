@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::{LIMIT, MAKERS, states, until, until_archived, unused_for, unused_letter};
+use super::{LIMIT, MAKERS, letter, states, until, until_archived, unused_for, unused_letter};
 use crate::{
     harness::{Caller, Consumer, Glacier, StoreProxy, World, eventually, samples},
     refusals::{reason, refusal, refused},
@@ -129,7 +129,7 @@ async fn what_is_archived_is_refused_until_it_was_brought_back_and_then_again() 
 #[tokio::test(flavor = "multi_thread")]
 async fn days_and_states_of_a_restore_are_checked() {
     let Scene { world: _world, proxy: _proxy, mut caller, sql, _janitor, .. } = scene("cold-days").await;
-    let hot = caller.upload(AssetKind::Document, "letter.rtf", &samples::document(500)).await;
+    let hot = caller.upload(AssetKind::Document, "letter.rtf", &letter()).await;
     caller.until(&hot, AssetStatus::Ready, LIMIT).await;
     assert_eq!(restore(&mut caller, &hot, 0).await.unwrap(), ArchiveState::Unspecified, "there is nothing to bring back");
     for days in [-1, 91] {

@@ -318,7 +318,7 @@ async fn a_leader_is_ended_though_its_heir_is_at_work_in_the_same_group() {
     tx.assets().delete(leader, None).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(follows(&place, heir).await, None);
-    assert_eq!(place.jobs(heir).await, ["h264-1080p running", "h264-720p cancelled", "poster succeeded"], "it can be tried again");
+    assert_eq!(place.jobs(heir).await, ["h264-1080p waiting", "h264-720p cancelled", "poster succeeded"], "it can be tried again");
     drop(ladder);
 }
 
