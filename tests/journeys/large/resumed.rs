@@ -36,7 +36,7 @@ impl Desk {
     async fn new(name: &str) -> Self {
         let mut world = World::new(name).await;
         let proxy = StoreProxy::before(world.isolated().s3_endpoint()).await;
-        world.fleet.set("MEDIA__S3__PUBLIC_ENDPOINT", &proxy.endpoint());
+        world.fleet.set("MEDIA__S3__PUBLIC_ENDPOINT", proxy.endpoint());
         world.start_all(&[Binary::Api]).await;
         let caller = world.caller().await;
         let home = tempfile::tempdir().unwrap();
