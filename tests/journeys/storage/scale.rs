@@ -186,9 +186,10 @@ async fn one_asset_and_every_page_of_a_list_are_read_by_an_index() {
     for (name, asked) in crowd.lists().await {
         let plan = explained(&mut api, crowd.tenant, list(&page, &asked)).await;
         assert_indexed(&name, &plan);
-        // 51 rows of 20,000 are in some 60 blocks, if each is in one of its own; the whole table has a thousand.
+        // 51 rows are in some 60 blocks, if each is in one of its own, and what stands where they are archived is in some 100; two filters
+        // at once pass over some rows. The whole table has a block for each 20 assets.
         let blocks = plan["Shared Hit Blocks"].as_i64().unwrap() + plan["Shared Read Blocks"].as_i64().unwrap();
-        assert!(blocks < 300, "{name}: {blocks} blocks were read\n{plan:#}");
+        assert!(blocks < 300.max(crowd.assets / 1000), "{name}: {blocks} blocks were read\n{plan:#}");
     }
 }
 
