@@ -55,17 +55,13 @@ impl TenantTx {
     /// locked.
     ///
     /// # Errors
-    /// [`StorageError::Refused`] if the id is taken.
+    /// [`StorageError::Refused`] if the id is taken; [`StorageError::Missing`] if the twin was never scanned.
     pub async fn insert_shared(&mut self, new: &NewAsset, created: &Event, twin: &Asset, profiles: &Profiles) -> Result<(), StorageError> {
-        // A twin was scanned: its size is known, and it is the announced one.
-        let (asset_id, size_bytes) = (new.id, twin.size_bytes.or(new.size_bytes).unwrap_or_default());
-        let scanned = Scanned {
-            sha256: twin.sha256.clone().unwrap_or_default(),
-            mime: twin.mime.clone().unwrap_or_default(),
-            size_bytes,
-            verdict: twin.verdict.unwrap_or(Verdict::Clean),
-            signature: None,
+        let (Some(sha256), Some(mime), Some(size_bytes), Some(verdict)) = (&twin.sha256, &twin.mime, twin.size_bytes, twin.verdict) else {
+            return Err(StorageError::Missing { what: "scan of the twin" });
         };
+        let asset_id = new.id;
+        let scanned = Scanned { sha256: sha256.clone(), mime: mime.clone(), size_bytes, verdict, signature: None };
         self.assets().insert(new).await?;
         self.outbox().event(created).await?;
         self.assets().advance(asset_id, Status::Scanning).await?;

@@ -107,7 +107,16 @@ impl Upload {
         };
         let absolute = path.canonicalize().map_err(|error| of_file(path, &error))?;
         let mut attempt = Attempt::of(&identity(caller), &absolute, file.modified, &announced);
-        let asset = match begin(api, &announced, &mut attempt).await? {
+        let begun = match begin(api, &announced, &mut attempt).await {
+            Ok(begun) => begun,
+            Err(failure) => {
+                if is_final(&failure) {
+                    attempt.ended().map_err(unforgotten)?;
+                }
+                return Err(failure);
+            }
+        };
+        let asset = match begun {
             CreateUploadResponse { asset: Some(created), plan: None } => created,
             CreateUploadResponse { asset: Some(created), plan: Some(plan) } => {
                 let sending = Sending { api, asset_id: &created.id, path, file: &file, resumed: attempt.begun_before };
