@@ -20,6 +20,7 @@ const LINES_MAX: usize = 500;
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("import-rules", &[]),
+    ("clamd", &[]),
     ("runtime", &["domain"]),
     ("captions", &["domain"]),
     ("proto", &["domain"]),
@@ -29,13 +30,13 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("messaging", &["domain"]),
     ("worker", &["domain", "runtime", "storage", "messaging"]),
     ("api", &["domain", "runtime", "storage", "blobs", "manifests", "captions", "proto", "import-rules"]),
-    ("scanner", &["domain", "runtime", "storage", "messaging", "worker", "blobs", "import-rules"]),
+    ("scanner", &["domain", "runtime", "storage", "messaging", "worker", "blobs", "clamd", "import-rules"]),
     ("transcoder", &["domain", "runtime", "storage", "messaging", "worker", "blobs", "captions"]),
     ("captioner", &["domain", "runtime", "storage", "messaging", "worker", "blobs", "captions"]),
     // Of `worker` only its word on whether the servers are there.
     ("outbox-relay", &["domain", "runtime", "storage", "messaging", "worker"]),
     ("janitor", &["domain", "runtime", "storage", "blobs", "worker"]),
-    ("cli", &["domain", "proto", "storage", "messaging", "blobs"]),
+    ("cli", &["domain", "proto", "storage", "messaging", "blobs", "clamd"]),
     // Stands apart: a dev-dependency and the demo, never in a release binary.
     ("devstack", &["captions"]),
     ("tests", &[]),

@@ -15,10 +15,15 @@
 //! - again::what_is_made_again_lies_beside_the_old_until_the_row_has_switched
 //! - again::only_what_is_at_rest_and_has_its_bytes_is_made_again
 //! - again::one_more_variant_is_made_also_by_a_profile_that_is_newer_than_its_asset
+//! - doctor::a_sound_service_is_called_sound
+//! - doctor::what_is_broken_is_named_with_what_to_do
+//! - doctor::a_relay_that_is_away_shows_in_the_outbox
+//! - doctor::how_far_behind_the_service_is_can_be_read_as_metrics
 //! - typed::an_operator_types_each_verb
 
 mod again;
 mod dead_letters;
+mod doctor;
 mod jobs;
 mod quarantine;
 mod replay;

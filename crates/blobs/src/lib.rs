@@ -30,6 +30,7 @@
 pub mod cold;
 mod config;
 mod error;
+mod examination;
 pub mod keys;
 pub mod multipart;
 mod part_plan;
@@ -47,6 +48,7 @@ use media_domain::BlobName;
 
 pub use config::S3Config;
 pub use error::{BlobError, Cause};
+pub use examination::{BucketRules, Probe};
 pub use keys::{Key, LanguageTag};
 pub use multipart::{Completed, Part, UploadHandle};
 pub use part_plan::{PartPlan, PartSize};

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     media_runtime::main(NAME, include_str!("../defaults.toml"), async |cx: media_runtime::Context<CaptionerConfig>| {
         let CaptionerConfig { database, amqp, s3, worker, whisper, voice } = cx.config.clone();
         let listener = Listener::new(Arc::new(Whisper::load(&whisper)?), Arc::new(Silero::load(&voice)?));
+        metrics::counter!("media_captions_used_again_total").absolute(0);
         let database = Database::connect(&database, NAME)?;
         let broker = Broker::connect(&amqp, NAME).await?;
         let captioner =

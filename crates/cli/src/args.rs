@@ -96,6 +96,8 @@ pub enum Verb {
     Policy(verbs::policy::Policy),
     /// Bring the database's schema up to date, as the owner of the schema
     Migrate(verbs::migrate::Migrate),
+    /// Look at everything that the service stands on, and say what to do about what is wrong
+    Doctor(verbs::doctor::Doctor),
     /// Make a JWT for development
     Token(verbs::token::Token),
 }

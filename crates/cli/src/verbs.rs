@@ -3,6 +3,7 @@
 pub mod ai;
 pub mod captions;
 pub mod dead_letters;
+pub mod doctor;
 pub mod download;
 pub mod erase;
 pub mod hold;
@@ -42,6 +43,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let Args { caller, json, verb } = args;
     match verb {
         Verb::Migrate(migrate) => migrate.run(json).await,
+        Verb::Doctor(doctor) => doctor.run(&caller, json).await,
         Verb::Token(token) => token.run(caller.tenant, json),
         Verb::Upload(upload) => upload.run(&Api::connect(&caller).await?, &caller, json).await,
         Verb::Import(import) => import.run(&Api::connect(&caller).await?, &caller, json).await,

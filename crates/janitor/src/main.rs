@@ -3,6 +3,7 @@
 mod config;
 mod dry_run;
 mod sweeps;
+mod vital_signs;
 
 use std::process::ExitCode;
 
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
             tried.with_context(|| format!("s3.archive_class is {class}, which was tried on the store"))?;
         }
         media_worker::watch_database(&cx, &janitor.database);
-        Box::pin(janitor.run(&cx)).await;
+        tokio::join!(Box::pin(janitor.run(&cx)), vital_signs::watch(&cx, &janitor.database));
         Ok(())
     })
 }

@@ -22,7 +22,7 @@ use crate::{
 /// How long [`Broker::connect`] tries before it gives up. RabbitMQ 3.10 boots in about 10 s.
 const FIRST_CONNECTION_LIMIT: Duration = Duration::from_secs(15);
 /// How long one try may take, the declarations included.
-const DIAL_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const DIAL_LIMIT: Duration = Duration::from_secs(10);
 /// How long the broker may take to answer one request.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How often a connection is looked at that has reported nothing: a close by the broker is no event in lapin.
@@ -111,6 +111,16 @@ pub(crate) fn pauses() -> impl Iterator<Item = Duration> + Send {
         .build()
 }
 
+/// What the settings say of where the broker is, and how it is spoken to.
+pub(crate) fn address(config: &AmqpConfig) -> Result<AMQPUri, MessagingError> {
+    let mut uri: AMQPUri =
+        config.url.expose_secret().parse().map_err(|_| MessagingError::Settings("`url` is not amqp://user:password@host:port/vhost"))?;
+    let seconds = u16::try_from(config.heartbeat.as_secs()).ok().filter(|seconds| (1..=600).contains(seconds));
+    uri.query.heartbeat = Some(seconds.ok_or(MessagingError::Settings("`heartbeat` is not between 1 s and 600 s"))?);
+    uri.query.connection_timeout = Some(DIAL_LIMIT.as_millis() as u64);
+    Ok(uri)
+}
+
 struct Dialer {
     uri: AMQPUri,
     name: String,
@@ -119,15 +129,7 @@ struct Dialer {
 
 impl Dialer {
     fn new(config: &AmqpConfig, name: &str, topology: Topology) -> Result<Self, MessagingError> {
-        let mut uri: AMQPUri = config
-            .url
-            .expose_secret()
-            .parse()
-            .map_err(|_| MessagingError::Settings("`url` is not amqp://user:password@host:port/vhost"))?;
-        let seconds = u16::try_from(config.heartbeat.as_secs()).ok().filter(|seconds| (1..=600).contains(seconds));
-        uri.query.heartbeat = Some(seconds.ok_or(MessagingError::Settings("`heartbeat` is not between 1 s and 600 s"))?);
-        uri.query.connection_timeout = Some(DIAL_LIMIT.as_millis() as u64);
-        Ok(Self { uri, name: name.to_owned(), topology })
+        Ok(Self { uri: address(config)?, name: name.to_owned(), topology })
     }
 
     async fn dial(&self) -> Result<Connection, MessagingError> {

@@ -79,6 +79,11 @@ const NOT_FOUND: u16 = 404;
 const PRECONDITION_FAILED: u16 = 406;
 const NOT_ALLOWED: u16 = 530;
 
+/// An exchange or queue that was asked for is not there.
+pub(crate) fn is_missing(error: &lapin::Error) -> bool {
+    reply_code(error) == Some(NOT_FOUND)
+}
+
 fn reply_code(error: &lapin::Error) -> Option<u16> {
     match error.kind() {
         lapin::ErrorKind::ProtocolError(error) => Some(error.get_id()),

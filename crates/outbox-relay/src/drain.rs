@@ -41,6 +41,7 @@ impl Relay {
     /// Looks at the outbox at each notification, and at the latest after the poll's interval. What goes wrong is logged,
     /// and tried again with the next look: the rows stay until they are confirmed.
     pub async fn run(&self, stop: &CancellationToken) {
+        metrics::counter!("media_outbox_published_total").absolute(0);
         let mut publisher = Publisher::new(&self.broker);
         let mut listener = None;
         while !stop.is_cancelled() {

@@ -203,12 +203,12 @@ fn open_admin_port<C>(runtime: &Runtime, listen: SocketAddr, context: &Context<C
             tasks.fail(&anyhow::Error::new(error).context("the admin port died"));
         }
     });
-    let metrics = telemetry.metrics.clone();
+    let upkeep = telemetry.upkeep();
     runtime.spawn(async move {
         let mut fold = interval(METRICS_FOLD_EVERY);
         loop {
             fold.tick().await;
-            metrics.run_upkeep();
+            upkeep();
         }
     });
     Ok(())

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_util::MetricKindMask;
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
@@ -31,11 +32,15 @@ use crate::config::{CommonSettings, LogFormat};
 /// How long the last spans may take to leave.
 pub const FLUSH: Duration = Duration::from_secs(3);
 
+/// A gauge that nobody has renewed for so long is no longer true, and is left out: such as the bytes of a tenant that is gone.
+const GAUGES_KEPT: Duration = Duration::from_secs(300);
+
 /// Upper bounds of histograms in seconds: from a query to a film.
 const SECONDS: [f64; 14] = [0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0, 3600.0, 14400.0];
 
 /// The process's telemetry, from start to [`Telemetry::flush`].
 pub(crate) struct Telemetry {
+    service: &'static str,
     traces: SdkTracerProvider,
     pub metrics: PrometheusHandle,
 }
@@ -76,10 +81,19 @@ impl Telemetry {
 
         let metrics = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+            .map(|builder| builder.idle_timeout(MetricKindMask::GAUGE, Some(GAUGES_KEPT)))
             .and_then(PrometheusBuilder::install_recorder)
             .context("metrics were started twice")?;
-        metrics::gauge!("media_build_info", "service" => service, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-        Ok(Self { traces, metrics })
+        Ok(Self { service, traces, metrics })
+    }
+
+    /// What keeps the metrics right, to be called every few seconds.
+    pub fn upkeep(&self) -> impl Fn() + Send + 'static {
+        let (service, metrics) = (self.service, self.metrics.clone());
+        move || {
+            metrics::gauge!("media_build_info", "service" => service, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+            metrics.run_upkeep();
+        }
     }
 
     /// Sends what is left, for at most [`FLUSH`]. The runtime that [`Telemetry::start`] was called in must still turn.

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use media_blobs::S3Config;
+use media_clamd::ClamdConfig;
 use media_import_rules::ImportRules;
 use media_messaging::AmqpConfig;
 use media_runtime::{Problem, ProfilesConfig, Settings};
 use media_storage::DatabaseConfig;
 use media_worker::WorkerConfig;
 use serde::Deserialize;
-
-use crate::clamd::ClamdConfig;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,11 +1,11 @@
 //! media-scanner: fetches what is imported, and makes one pass over each original that came in.
 
-mod clamd;
 mod config;
 mod desk;
 mod fetch;
 mod import;
 mod scan;
+mod signature_age;
 mod sniff;
 
 use std::process::ExitCode;
@@ -27,6 +27,8 @@ const NAME: &str = "media-scanner";
 fn main() -> ExitCode {
     media_runtime::main(NAME, include_str!("../defaults.toml"), async |cx: media_runtime::Context<ScannerConfig>| {
         let ScannerConfig { database, amqp, s3, worker, profiles, clamd, import, fetch } = cx.config.clone();
+        scan::count_from_zero();
+        signature_age::watch(&cx, clamd.clone());
         let database = Database::connect(&database, NAME)?;
         let broker = Broker::connect(&amqp, NAME).await?;
         let blobs = Blobs::connect(&s3)?;

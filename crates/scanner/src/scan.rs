@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use media_blobs::{BlobError, Blobs, Key, keys};
+use media_clamd::{Answer, ClamdConfig, ClamdError, Scan};
 use media_domain::{
     BlobName, Kind, Profiles, Reason, Status, WorkId,
     event::{AssetQuarantined, AssetScanned, Event},
@@ -19,10 +20,7 @@ use media_worker::{JobError, Progress, Work};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    clamd::{Answer, ClamdConfig, ClamdError, Scan},
-    sniff,
-};
+use crate::sniff;
 
 /// How long a copy is kept that no row names yet: longer than any commit takes.
 const NAMED_WITHIN: Duration = Duration::from_secs(3600);
@@ -42,6 +40,14 @@ pub struct Found {
     before: BlobName,
     after: BlobName,
     priority: i16,
+}
+
+/// From the start: an increase of what is not there is no increase.
+pub fn count_from_zero() {
+    metrics::counter!("media_scanned_bytes_total").absolute(0);
+    for verdict in Verdict::ALL {
+        metrics::counter!("media_scans_total", "verdict" => verdict.as_str()).absolute(0);
+    }
 }
 
 impl Work for Scanner {
@@ -131,6 +137,8 @@ impl Scanner {
             // A move is copy, commit, delete: the janitor removes what was left after the commit has doomed it.
             self.blobs.copy(&asset.blob, &after).await.map_err(store)?;
         }
+        metrics::counter!("media_scans_total", "verdict" => verdict.as_str()).increment(1);
+        metrics::counter!("media_scanned_bytes_total").increment(pass.size_bytes);
         let mime = media_type.unwrap_or("application/octet-stream").to_owned();
         Ok(Found {
             kind: asset.kind,

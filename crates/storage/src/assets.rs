@@ -225,20 +225,7 @@ impl Assets<'_> {
     /// # Errors
     /// [`StorageError::BadRow`] if the row cannot be read.
     pub async fn lookup(&mut self, id: AssetId) -> Result<Option<Asset>, StorageError> {
-        let row = sqlx::query_as!(
-            AssetRow,
-            r#"-- assets.lookup
-            SELECT id, tenant_id, owner_user_id, kind, source, status, mime, bucket, key, size_bytes, sha256, original_filename,
-              width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
-              priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
-              media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent, deduplicated,
-              media.archive_of(bucket, key) AS "archive: Json<Archive>"
-            FROM media.assets WHERE id = $1"#,
-            id.as_uuid(),
-        )
-        .fetch_optional(self.0.connection())
-        .await?;
-        row.map(Asset::try_from).transpose()
+        Ok(self.lookup_many(&[id]).await?.pop())
     }
 
     /// Those of the assets that are there, also deleted ones, in no order.
@@ -249,13 +236,15 @@ impl Assets<'_> {
         let ids: Vec<Uuid> = ids.iter().map(AssetId::as_uuid).collect();
         let rows = sqlx::query_as!(
             AssetRow,
-            r#"-- assets.lookup_many
+            r#"-- assets.lookup
             SELECT id, tenant_id, owner_user_id, kind, source, status, mime, bucket, key, size_bytes, sha256, original_filename,
               width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
               priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
               media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent, deduplicated,
-              media.archive_of(bucket, key) AS "archive: Json<Archive>"
-            FROM media.assets WHERE id = ANY ($1::uuid[])"#,
+              (SELECT jsonb_build_object('state', b.archive_state, 'class', b.archive_class,
+                 'available_until', to_char(b.available_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+               FROM media.blobs b WHERE b.bucket = a.bucket AND b.key = a.key AND b.archive_state IS NOT NULL) AS "archive: Json<Archive>"
+            FROM media.assets a WHERE id = ANY ($1::uuid[])"#,
             &ids,
         )
         .fetch_all(self.0.connection())
@@ -317,8 +306,10 @@ impl Assets<'_> {
               width, height, duration_seconds, retention_class, retention_until, created_at AS "created_at!", deleted_at, etag,
               priority, asked_profiles, declared_mime, declared_sha256, failure_reason, failure_detail, scan_verdict,
               media_info AS "media_info: Json<MediaInfo>", playback_epoch, traceparent, deduplicated,
-              media.archive_of(bucket, key) AS "archive: Json<Archive>"
-            FROM media.assets
+              (SELECT jsonb_build_object('state', b.archive_state, 'class', b.archive_class,
+                 'available_until', to_char(b.available_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+               FROM media.blobs b WHERE b.bucket = a.bucket AND b.key = a.key AND b.archive_state IS NOT NULL) AS "archive: Json<Archive>"
+            FROM media.assets a
             WHERE deleted_at IS NULL
               AND ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR source = $3)
               AND ($4::uuid IS NULL OR owner_user_id = $4) AND ($5::text IS NULL OR sha256 = $5::text::bpchar)

@@ -84,19 +84,6 @@ impl Database {
         Across { pool: self.pool.clone() }
     }
 
-    /// Asks the database for an answer, and whether its schema is at least what this code was built with.
-    ///
-    /// # Errors
-    /// [`StorageError::Unavailable`] if there is none; [`StorageError::Missing`] if the schema is older.
-    pub async fn check(&self) -> Result<(), StorageError> {
-        let newest: Option<bool> = sqlx::query_scalar(
-            "SELECT to_regclass('media.work') IS NOT NULL AND to_regprocedure('media.archive_of(text, text)') IS NOT NULL",
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        if newest == Some(true) { Ok(()) } else { Err(StorageError::Missing { what: "schema: run `media migrate`" }) }
-    }
-
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
     }

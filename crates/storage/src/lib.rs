@@ -24,6 +24,7 @@ mod erasing;
 mod erasure;
 pub mod erasures;
 pub mod error;
+pub mod examination;
 mod followers;
 mod give_up;
 pub mod holds;
@@ -50,6 +51,7 @@ pub mod twins;
 pub mod uploads;
 pub mod usage;
 pub mod variants;
+pub mod vital_signs;
 pub mod work;
 
 pub use database::{Database, DatabaseConfig, TenantTx};

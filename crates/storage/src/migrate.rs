@@ -6,6 +6,11 @@ use crate::StorageError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
+/// The version of the last migration that this code was built with.
+pub(crate) fn newest() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
 /// The migration could not be carried out. What was applied before it stays.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
                 tracing::info!(%error, "no memory cgroup can be made here: a child's memory is limited by its address space alone")
             }
         }
+        metrics::counter!("media_child_policy_violations_total").absolute(0);
         let database = Database::connect(&database, NAME)?;
         let broker = Broker::connect(&amqp, NAME).await?;
         let transcoder = Transcoder {

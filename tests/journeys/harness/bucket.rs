@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
-    types::{CorsConfiguration, CorsRule},
+    types::{
+        BucketLifecycleConfiguration, CorsConfiguration, CorsRule, ExpirationStatus, LifecycleExpiration, LifecycleRule,
+        LifecycleRuleFilter,
+    },
 };
 use media_devstack::{Isolated, S3Identity};
 
@@ -62,6 +65,15 @@ impl Bucket {
     pub async fn put(&self, key: &str, mime: &str, bytes: Vec<u8>) {
         let request = self.client.put_object().bucket(&self.name).key(key).content_type(mime);
         request.body(bytes.into()).send().await.unwrap();
+    }
+
+    /// Lets the store remove objects by itself after a week, as nobody should.
+    pub async fn let_expire(&self, rule: &str) {
+        let week = LifecycleExpiration::builder().days(7).build();
+        let everything = LifecycleRuleFilter::builder().prefix("").build();
+        let rule = LifecycleRule::builder().id(rule).status(ExpirationStatus::Enabled).filter(everything).expiration(week).build().unwrap();
+        let rules = BucketLifecycleConfiguration::builder().rules(rule).build().unwrap();
+        self.client.put_bucket_lifecycle_configuration().bucket(&self.name).lifecycle_configuration(rules).send().await.unwrap();
     }
 
     /// Lets pages of any origin read objects, as an operator does for players that are redirected here.

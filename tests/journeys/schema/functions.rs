@@ -16,7 +16,22 @@ use super::{
 const MARKER: &str = "content of a's";
 
 /// What a function that sees across tenants may tell: whose row, which, and where it stands. A blob's name is made of ids.
-const TOLD: [&str; 8] = ["attempt", "seq", "part", "queue", "bucket", "key", "count", "tenant_id"];
+const TOLD: [&str; 14] = [
+    "attempt",
+    "seq",
+    "part",
+    "queue",
+    "bucket",
+    "key",
+    "count",
+    "tenant_id",
+    "waiting",
+    "running",
+    "lapsed",
+    "oldest_seconds",
+    "bytes",
+    "reason",
+];
 
 /// States of A's rows in which, between them, every function has something to tell.
 const WORLDS: [&str; 7] = [

@@ -1,11 +1,18 @@
 //! Work whose worker died or lost touch goes back to its queue, or is given up after too many such losses.
 
-use media_domain::{Reason, command::Delay};
+use media_domain::{Reason, command::Delay, work::Queue};
 use media_storage::{across::Claimed, work::MAX_FAILURES};
 
 use super::{BATCH, Janitor, swept};
 
 const SAID: &str = "the worker was lost";
+
+/// From the start: an increase of what is not there is no increase.
+pub fn count_from_zero() {
+    for queue in Queue::ALL {
+        metrics::counter!("media_leases_lost_total", "queue" => queue.as_str()).absolute(0);
+    }
+}
 
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
     let mut count = 0;

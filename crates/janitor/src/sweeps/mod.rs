@@ -81,6 +81,7 @@ pub struct Janitor {
 impl Janitor {
     /// Runs every sweep by the clock, until the service is told to stop. One that fails is tried again at its next turn.
     pub async fn run<C>(&self, cx: &Context<C>) {
+        expired_leases::count_from_zero();
         tokio::join!(
             self.every(cx, "expired_leases", self.config.work_every, async || expired_leases::sweep(self).await),
             self.every(cx, "idle_queues", self.config.work_every, async || idle_queues::sweep(self).await),
@@ -99,6 +100,9 @@ impl Janitor {
     }
 
     async fn every<C>(&self, cx: &Context<C>, name: &'static str, period: Duration, sweep: impl AsyncFn() -> anyhow::Result<u64>) {
+        // From the start: a rate of what is not there is no rate.
+        metrics::counter!("media_swept_total", "sweep" => name).absolute(0);
+        metrics::counter!("media_sweep_failures_total", "sweep" => name).absolute(0);
         let stop = &cx.shutdown.soft;
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

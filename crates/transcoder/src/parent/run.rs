@@ -1,6 +1,10 @@
 //! One piece of work by one child, from start to an answer that is always typed and never late.
 
-use std::{os::unix::process::ExitStatusExt, path::Path, time::Duration};
+use std::{
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use media_domain::{
     MediaInfo, VariantDetails,
@@ -85,6 +89,7 @@ pub async fn run_child<W: OutputWriter>(
     if outputs.len() != job.outputs.len() || outputs.len() > usize::from(u8::MAX) {
         return Err(ChildFailure::internal(format!("{} writers for {} outputs", outputs.len(), job.outputs.len())));
     }
+    let begun = Instant::now();
     let mut child = spawn(program, &job.limits)
         .await
         .map_err(|error| ChildFailure::because(FailureKind::Internal, "no child can be started", error))?;
@@ -103,7 +108,31 @@ pub async fn run_child<W: OutputWriter>(
     };
     let ended = ended.map_err(|error| ChildFailure::because(FailureKind::Internal, "a child that cannot be waited for", error))?;
     measure(job, ended.usage);
-    talked.and_then(|collection| judge(job, collection, ended)).map_err(|failure| ChildFailure { usage: Some(ended.usage), ..failure })
+    let done = talked.and_then(|collection| judge(job, collection, ended));
+    if done.is_ok() {
+        measure_outputs(job, begun.elapsed());
+    }
+    done.map_err(|failure| ChildFailure { usage: Some(ended.usage), ..failure })
+}
+
+/// What is made together takes the same time: that of the whole run.
+fn measure_outputs(job: &ChildJob, took: Duration) {
+    let duration_ms = job.info.as_ref().and_then(|info| info.duration_ms);
+    for output in &job.outputs {
+        let (profile, source) = (output.profile.to_string(), source_length(duration_ms));
+        metrics::histogram!("media_transcode_seconds", "profile" => profile, "source" => source).record(took);
+    }
+}
+
+/// Few enough words for a label.
+fn source_length(duration_ms: Option<u64>) -> &'static str {
+    match duration_ms {
+        None => "still",
+        Some(0..60_000) => "under_1m",
+        Some(60_000..600_000) => "under_10m",
+        Some(600_000..3_600_000) => "under_1h",
+        Some(_) => "longer",
+    }
 }
 
 fn measure(job: &ChildJob, usage: Usage) {

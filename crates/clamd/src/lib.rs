@@ -4,6 +4,8 @@
 //! more than 2 GiB − 3. So this client sends at most [`ClamdConfig::max_stream_bytes`], says whether that was all of it, and
 //! takes an alert on a limit for what it is: not scanned whole.
 
+mod version;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +15,8 @@ use tokio::{
     net::{TcpStream, UnixStream},
     time::timeout,
 };
+
+pub use version::{Version, version};
 
 /// How to reach clamd, and what it takes.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -73,14 +77,7 @@ impl Scan {
     /// # Errors
     /// [`ClamdError::Unavailable`].
     pub async fn begin(config: &ClamdConfig) -> Result<Self, ClamdError> {
-        let connection: Box<dyn Duplex> = limited(config.chunk_timeout, async {
-            Ok(if config.address.starts_with('/') {
-                Box::new(UnixStream::connect(&config.address).await?) as Box<dyn Duplex>
-            } else {
-                Box::new(TcpStream::connect(&config.address).await?)
-            })
-        })
-        .await?;
+        let connection = connect(config).await?;
         let mut scan = Self { connection, config: config.clone(), sent_bytes: 0, whole: true, cut: false };
         scan.write(b"zINSTREAM\0").await?;
         Ok(scan)
@@ -134,6 +131,17 @@ impl Scan {
             Err(_) => Err(ClamdError::Unavailable(std::io::ErrorKind::TimedOut.into())),
         }
     }
+}
+
+async fn connect(config: &ClamdConfig) -> Result<Box<dyn Duplex>, ClamdError> {
+    limited(config.chunk_timeout, async {
+        Ok(if config.address.starts_with('/') {
+            Box::new(UnixStream::connect(&config.address).await?) as Box<dyn Duplex>
+        } else {
+            Box::new(TcpStream::connect(&config.address).await?)
+        })
+    })
+    .await
 }
 
 fn is_closed(error: &std::io::Error) -> bool {

@@ -1,0 +1,46 @@
+//! How far behind the service is, as metrics: every janitor tells the same, so that dashboards take the largest.
+
+use std::time::Duration;
+
+use media_runtime::Context;
+use media_storage::{Database, StorageError};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::warn;
+
+const EVERY: Duration = Duration::from_secs(15);
+/// How many tenants' bytes are told one by one.
+const TENANTS: i32 = 20;
+
+/// Tells them for as long as the service runs.
+pub async fn watch<C>(cx: &Context<C>, database: &Database) {
+    let stop = &cx.shutdown.soft;
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        if let Some(Err(error)) = stop.run_until_cancelled(tell(database)).await {
+            warn!(%error, "how far behind the service is could not be read");
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of rows and bytes below 2^53")]
+async fn tell(database: &Database) -> Result<(), StorageError> {
+    let across = database.across_tenants();
+    for depth in across.queue_depths().await? {
+        let queue = depth.queue.as_str();
+        metrics::gauge!("media_queue_waiting", "queue" => queue).set(depth.waiting as f64);
+        metrics::gauge!("media_queue_running", "queue" => queue).set(depth.running as f64);
+        metrics::gauge!("media_queue_oldest_seconds", "queue" => queue).set(depth.oldest.as_secs_f64());
+    }
+    let outbox = across.outbox_depth().await?;
+    metrics::gauge!("media_outbox_waiting").set(outbox.waiting as f64);
+    metrics::gauge!("media_outbox_oldest_seconds").set(outbox.oldest.as_secs_f64());
+    for (reason, waiting) in across.open_dead_letters().await? {
+        metrics::gauge!("media_dead_letters_open", "reason" => reason).set(waiting as f64);
+    }
+    for (tenant, bytes) in across.stored_bytes(TENANTS).await? {
+        let tenant = tenant.map_or_else(|| "others".to_owned(), |tenant| tenant.to_string());
+        metrics::gauge!("media_stored_bytes", "tenant" => tenant).set(bytes as f64);
+    }
+    Ok(())
+}

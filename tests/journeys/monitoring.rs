@@ -1,0 +1,221 @@
+//! What alerts, dashboards and docs/operations.md name is what the binaries really tell, and each alert has its runbook.
+//!
+//! - alerts_and_dashboards_name_only_what_the_binaries_tell
+//! - every_alert_has_its_runbook_and_every_runbook_its_alert
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+    time::Duration,
+};
+
+use media_devstack::Binary;
+use media_proto::v1::{AssetKind, AssetStatus};
+use promql_parser::{
+    parser::{self, Expr, LabelModifier, VectorSelector},
+    util::{ExprVisitor, walk_expr},
+};
+use regex::Regex;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::harness::{World, eventually, samples};
+
+const LIMIT: Duration = Duration::from_secs(90);
+/// What Prometheus adds by itself.
+const PROMETHEUS_OWN: [&str; 2] = ["job", "instance"];
+
+#[derive(Deserialize)]
+struct Rules {
+    groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    rules: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    alert: String,
+    expr: String,
+    annotations: BTreeMap<String, String>,
+}
+
+fn checkout() -> PathBuf {
+    std::env::current_dir().unwrap().ancestors().find(|folder| folder.join("deploy/monitoring").is_dir()).unwrap().to_owned()
+}
+
+fn rules() -> Vec<Rule> {
+    let text = fs::read_to_string(checkout().join("deploy/monitoring/rules.yaml")).unwrap();
+    serde_saphyr::from_str::<Rules>(&text).unwrap().groups.into_iter().flat_map(|group| group.rules).collect()
+}
+
+/// Every expression of alerts and dashboards, with where it stands.
+fn expressions() -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = rules().into_iter().map(|rule| (rule.alert, rule.expr)).collect();
+    for entry in fs::read_dir(checkout().join("deploy/monitoring/dashboards")).unwrap() {
+        let path = entry.unwrap().path();
+        let dashboard: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        for panel in dashboard["panels"].as_array().unwrap() {
+            let place = format!("{}: {}", path.file_name().unwrap().display(), panel["title"].as_str().unwrap());
+            for target in panel["targets"].as_array().unwrap() {
+                found.push((place.clone(), target["expr"].as_str().unwrap().to_owned()));
+            }
+        }
+    }
+    found
+}
+
+/// The labels of each series in the text of `/metrics`, with their values.
+type Told = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+
+fn read(text: &str, told: &mut Told) {
+    let label = Regex::new(r#"([a-zA-Z_]+)="((?:[^"\\]|\\.)*)""#).unwrap();
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let end = line.find(['{', ' ']).unwrap();
+        let labels = told.entry(line[..end].to_owned()).or_default();
+        for found in label.captures_iter(&line[end..]) {
+            labels.entry(found[1].to_owned()).or_default().insert(found[2].to_owned());
+        }
+    }
+}
+
+/// What the six tell once a picture has gone through them. The counters that alerts look at are there from the start: a rate of what is
+/// not there is no rate.
+async fn told() -> Told {
+    let mut world = World::new("monitoring").await;
+    let mut services = Vec::new();
+    for binary in Binary::ALL {
+        services.push(world.start(binary, &[]).await);
+    }
+    let mut caller = world.caller().await;
+    let picture = caller.upload(AssetKind::Image, "card.png", &samples::picture(417, 203)).await;
+    caller.until(&picture, AssetStatus::Ready, LIMIT).await;
+    let given_up = "INSERT INTO media.dead_letters (id, tenant_id, queue, reason, body) SELECT id, tenant_id, 'scan', 'worker_lost', '{}' FROM media.assets";
+    sqlx::query(given_up).execute(&world.sql().await).await.unwrap();
+    reqwest::get(format!("{}/playback/nothing/hls.m3u8", world.fleet.http_url())).await.unwrap();
+    eventually("the janitor has looked", LIMIT, async || {
+        let mut told = Told::new();
+        for service in &services {
+            read(&service.metrics().await.unwrap(), &mut told);
+        }
+        if told.contains_key("media_dead_letters_open") && told.contains_key("media_clamd_up") { Ok(told) } else { Err(told.len()) }
+    })
+    .await
+}
+
+/// What an expression selects, and what it groups by.
+#[derive(Default)]
+struct Named {
+    selectors: Vec<VectorSelector>,
+    grouped_by: BTreeSet<String>,
+}
+
+impl ExprVisitor for Named {
+    type Error = ();
+
+    fn pre_visit(&mut self, expr: &Expr) -> Result<bool, ()> {
+        match expr {
+            Expr::VectorSelector(selector) => self.selectors.push(selector.clone()),
+            Expr::MatrixSelector(matrix) => self.selectors.push(matrix.vs.clone()),
+            Expr::Aggregate(aggregate) => {
+                if let Some(LabelModifier::Include(labels)) = &aggregate.modifier {
+                    self.grouped_by.extend(labels.labels.iter().cloned());
+                }
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+}
+
+/// What is wrong with an expression.
+fn faults(expr: &str, told: &Told) -> Vec<String> {
+    let parsed = match parser::parse(expr) {
+        Ok(parsed) => parsed,
+        Err(error) => return vec![error],
+    };
+    let mut named = Named::default();
+    walk_expr(&mut named, &parsed).unwrap();
+    let mut faults = Vec::new();
+    let mut labels: BTreeSet<&str> = BTreeSet::from(PROMETHEUS_OWN);
+    for selector in &named.selectors {
+        let name = selector.name.as_deref().unwrap();
+        if name == "up" {
+            continue;
+        }
+        let Some(has) = told.get(name) else {
+            faults.push(format!("nobody tells {name}"));
+            continue;
+        };
+        labels.extend(has.keys().map(String::as_str));
+        faults.extend(
+            selector
+                .matchers
+                .matchers
+                .iter()
+                .filter(|matcher| !has.contains_key(&matcher.name))
+                .map(|matcher| format!("{name} has no {}", matcher.name)),
+        );
+    }
+    faults.extend(
+        named.grouped_by.iter().filter(|label| !labels.contains(label.as_str())).map(|label| format!("nothing has the label {label}")),
+    );
+    faults
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_and_dashboards_name_only_what_the_binaries_tell() {
+    let told = told().await;
+    let expressions = expressions();
+    assert!(expressions.len() > 30, "they were read: {}", expressions.len());
+    let faults: Vec<String> = expressions
+        .iter()
+        .flat_map(|(place, expr)| faults(expr, &told).into_iter().map(move |fault| format!("{place}: {fault}: {expr}")))
+        .collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+
+    // What is told and described nowhere is found by nobody.
+    let described = described();
+    let families: BTreeSet<&str> = told.keys().map(|name| family(name)).filter(|name| name.starts_with("media_")).collect();
+    let silent: Vec<_> = families.iter().filter(|name| !described.contains(**name)).collect();
+    assert!(silent.is_empty(), "not in docs/operations.md: {silent:?}");
+    let invented: Vec<_> =
+        described.iter().filter(|name| !families.contains(name.as_str())).filter(|name| !ON_OCCASION.contains(&name.as_str())).collect();
+    assert!(invented.is_empty(), "in docs/operations.md, and nobody tells it: {invented:?}");
+}
+
+/// Told only once something has happened that does not happen here; no alert looks at it.
+const ON_OCCASION: [&str; 1] = ["media_dead_letters_total"];
+
+/// The metric that a series belongs to.
+fn family(series: &str) -> &str {
+    ["_bucket", "_sum", "_count"].iter().find_map(|end| series.strip_suffix(end)).unwrap_or(series)
+}
+
+fn operations() -> String {
+    fs::read_to_string(checkout().join("docs/operations.md")).unwrap()
+}
+
+fn described() -> BTreeSet<String> {
+    let text = operations();
+    let table = text.lines().filter(|line| line.starts_with("| `media_"));
+    let name = Regex::new("`(media_[a-z_]+)`").unwrap();
+    table.flat_map(|line| name.captures_iter(line).map(|found| found[1].to_owned()).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn every_alert_has_its_runbook_and_every_runbook_its_alert() {
+    let text = operations();
+    let runbooks: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("### ")).filter(|title| title.starts_with("Media")).collect();
+    let rules = rules();
+    let alerts: BTreeSet<&str> = rules.iter().map(|rule| rule.alert.as_str()).collect();
+    assert_eq!(alerts, runbooks);
+    for rule in &rules {
+        assert_eq!(rule.annotations["runbook_url"], format!("docs/operations.md#{}", rule.alert.to_lowercase()), "{}", rule.alert);
+        assert!(!rule.annotations["summary"].is_empty());
+    }
+}
