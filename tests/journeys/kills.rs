@@ -18,6 +18,10 @@
 //! - a_captioner_killed_while_it_listens_is_followed_by_one_that_writes_it_down_once
 //! - a_captioner_killed_between_its_captions_and_their_commit_leaves_nothing_of_them
 //!
+//! Api:
+//! - an_upload_whose_completion_was_lost_goes_on_by_itself
+//! - an_object_of_another_size_than_was_announced_is_not_taken_for_the_upload
+//!
 //! Relay and broker:
 //! - a_relay_killed_between_publish_and_mark_repeats_and_a_consumer_with_an_inbox_sees_each_event_once
 //! - four_relays_publish_5000_events_of_20_assets_in_order
@@ -25,6 +29,7 @@
 
 mod captioner;
 mod child;
+mod completion;
 mod cuts;
 mod durable_consumer;
 mod events;

@@ -11,6 +11,8 @@ mod dedup;
 #[cfg(test)]
 mod door;
 #[cfg(test)]
+mod drill;
+#[cfg(test)]
 mod erasure;
 #[cfg(test)]
 mod harness;

@@ -17,8 +17,8 @@ pub struct JanitorConfig {
 
 impl Settings for JanitorConfig {
     fn problems(&self) -> Vec<Problem> {
-        let SweepsConfig { work_every, storage_every, restores_every, .. } = &self.sweeps;
-        [("sweeps.work_every", work_every), ("sweeps.storage_every", storage_every), ("sweeps.restores_every", restores_every)]
+        let SweepsConfig { work_every, storage_every, lost_after, restores_every, .. } = &self.sweeps;
+        [("sweeps.work_every", work_every), ("sweeps.storage_every", storage_every), ("sweeps.lost_after", lost_after), ("sweeps.restores_every", restores_every)]
             .into_iter()
             .filter(|(_, every)| every.is_zero())
             .map(|(place, _)| Problem::new(place, "must be longer than nothing"))

@@ -1,9 +1,14 @@
 //! Uploads by callers: one multipart upload per asset, from its plan to its end.
 
-use media_domain::{AssetId, BlobName, UploadId};
+use media_domain::{
+    AssetId, BlobName, Status, UploadId,
+    event::{AssetUploaded, Event},
+    work::Group,
+};
 
 use crate::{
     StorageError, TenantTx,
+    assets::Asset,
     error::{exactly_one, word},
 };
 
@@ -53,6 +58,21 @@ pub struct Upload {
     pub part_size_bytes: u64,
     pub part_count: u32,
     pub state: UploadState,
+}
+
+impl TenantTx {
+    /// Ends an upload well, under its asset's lock: the object is the asset's, and its scan follows.
+    ///
+    /// # Errors
+    /// [`StorageError::Changed`] if the upload is not open any more; [`StorageError::IllegalTransition`].
+    pub async fn finish_upload(&mut self, asset: &Asset, upload: &Upload) -> Result<(), StorageError> {
+        let (asset_id, size_bytes) = (asset.id, upload.size_bytes);
+        self.assets().advance(asset_id, Status::Scanning).await?;
+        self.uploads().advance(upload.id, UploadState::Open, UploadState::Completed).await?;
+        self.blobs().put(&upload.blob, None, Some(size_bytes)).await?;
+        self.outbox().event(&Event::AssetUploaded(AssetUploaded { asset_id, size_bytes })).await?;
+        self.work().plan(asset_id, Group::Scan, asset.priority).await.map(|_planned| ())
+    }
 }
 
 impl Uploads<'_> {

@@ -6,8 +6,8 @@ use aws_sdk_s3::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
     types::{
-        BucketLifecycleConfiguration, CorsConfiguration, CorsRule, ExpirationStatus, LifecycleExpiration, LifecycleRule,
-        LifecycleRuleFilter,
+        BucketLifecycleConfiguration, CompletedMultipartUpload, CompletedPart, CorsConfiguration, CorsRule, ExpirationStatus, LifecycleExpiration, LifecycleRule,
+        LifecycleRuleFilter, Part,
     },
 };
 use media_devstack::{Isolated, S3Identity};
@@ -65,6 +65,17 @@ impl Bucket {
     pub async fn put(&self, key: &str, mime: &str, bytes: Vec<u8>) {
         let request = self.client.put_object().bucket(&self.name).key(key).content_type(mime);
         request.body(bytes.into()).send().await.unwrap();
+    }
+
+    /// Makes an object of the parts of an asset's upload, as the api does before it writes the row.
+    pub async fn complete_upload(&self, asset: &str) {
+        let page = self.client.list_multipart_uploads().bucket(&self.name).send().await.unwrap();
+        let upload = page.uploads().iter().find(|upload| upload.key().unwrap().contains(asset)).unwrap();
+        let (key, id) = (upload.key().unwrap(), upload.upload_id().unwrap());
+        let parts = self.client.list_parts().bucket(&self.name).key(key).upload_id(id).send().await.unwrap();
+        let part = |part: &Part| CompletedPart::builder().part_number(part.part_number().unwrap()).e_tag(part.e_tag().unwrap()).build();
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.parts().iter().map(part).collect())).build();
+        self.client.complete_multipart_upload().bucket(&self.name).key(key).upload_id(id).multipart_upload(parts).send().await.unwrap();
     }
 
     /// Lets the store remove objects by itself after a week, as nobody should.

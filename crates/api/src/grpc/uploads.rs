@@ -6,11 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use media_blobs::{BlobError, SignedUrl, UploadHandle};
-use media_domain::{
-    AssetId, Reason, Source, Status,
-    event::{AssetUploaded, Event},
-    work::Group,
-};
+use media_domain::{AssetId, Reason, Source};
 use media_proto::v1::{self, upload_service_server::UploadService};
 use media_runtime::trace_context;
 use media_storage::{
@@ -139,11 +135,7 @@ impl Uploads {
         if asset.deleted_at.is_some() || state != Some(UploadState::Open) {
             return self.too_late(tx, asset, upload, state).await;
         }
-        tx.assets().advance(id, Status::Scanning).await?;
-        tx.uploads().advance(upload.id, UploadState::Open, UploadState::Completed).await?;
-        tx.blobs().put(&upload.blob, None, Some(upload.size_bytes)).await?;
-        tx.outbox().event(&Event::AssetUploaded(AssetUploaded { asset_id: id, size_bytes: upload.size_bytes })).await?;
-        tx.work().plan(id, Group::Scan, asset.priority).await?;
+        tx.finish_upload(&asset, upload).await?;
         let asset = there(tx.assets().lookup(id).await?)?;
         tx.commit().await?;
         Ok(asset)

@@ -10,6 +10,7 @@ mod ended_retention;
 mod expired_leases;
 mod idle_queues;
 mod lag;
+mod lost_completions;
 mod old_messages;
 mod running_erasures;
 mod stale_output_uploads;
@@ -38,6 +39,9 @@ pub struct SweepsConfig {
     /// How long work may wait while none of its queue is claimed, before its workers are asked again.
     #[serde(with = "humantime_serde")]
     pub idle_after: Duration,
+    /// After how long an upload whose object is whole, and whose row is open, is taken for one that nobody will complete.
+    #[serde(with = "humantime_serde")]
+    pub lost_after: Duration,
     /// How long an upload may stay unfinished.
     #[serde(with = "humantime_serde")]
     pub abandoned_after: Duration,
@@ -85,6 +89,7 @@ impl Janitor {
         tokio::join!(
             self.every(cx, "expired_leases", self.config.work_every, async || expired_leases::sweep(self).await),
             self.every(cx, "idle_queues", self.config.work_every, async || idle_queues::sweep(self).await),
+            self.every(cx, "lost_completions", self.config.lost_after, async || lost_completions::sweep(self).await),
             self.every(cx, "abandoned_uploads", self.config.storage_every, async || abandoned_uploads::sweep(self).await),
             self.every(cx, "stale_output_uploads", self.config.storage_every, async || stale_output_uploads::sweep(self).await),
             self.every(cx, "doomed_blobs", self.config.storage_every, async || doomed_blobs::sweep(self).await),
