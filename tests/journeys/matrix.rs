@@ -25,16 +25,17 @@ pub use scene::{captions, sound_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_method_is_shown_at_work_between_tenants_and_by_each_of_its_reasons() {
-    let scene = Scene::new().await;
-    everyone::walk(&scene).await;
-    uploads::walk(&scene).await;
-    assets::walk(&scene).await;
-    playback::walk(&scene).await;
-    captions::walk(&scene).await;
-    ai_artifacts::walk(&scene).await;
-    retention::walk(&scene).await;
-    operations::walk(&scene).await;
-    quarantine::walk(&scene).await;
-    of_service::walk(&scene.cells).await;
+    // Boxed: each is a long test of its own.
+    let scene = Box::pin(Scene::new()).await;
+    Box::pin(everyone::walk(&scene)).await;
+    Box::pin(uploads::walk(&scene)).await;
+    Box::pin(assets::walk(&scene)).await;
+    Box::pin(playback::walk(&scene)).await;
+    Box::pin(captions::walk(&scene)).await;
+    Box::pin(ai_artifacts::walk(&scene)).await;
+    Box::pin(retention::walk(&scene)).await;
+    Box::pin(operations::walk(&scene)).await;
+    Box::pin(quarantine::walk(&scene)).await;
+    Box::pin(of_service::walk(&scene.cells)).await;
     scene.cells.assert_whole();
 }

@@ -16,7 +16,7 @@ const BYTES: &[u8] = b"WEBVTT\n\n\n\n";
 pub async fn walk(scene: &Scene) {
     announcements(scene).await;
     parts(scene).await;
-    streams(scene).await;
+    Box::pin(streams(scene)).await;
     imports(scene).await;
 }
 
