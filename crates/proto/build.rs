@@ -3,6 +3,7 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
+use protox::Compiler;
 
 const FILES: [&str; 11] = [
     "media/v1/asset.proto",
@@ -23,9 +24,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
     println!("cargo::rerun-if-changed={}", root.display());
 
+    let out = PathBuf::from(env::var("OUT_DIR")?);
     let descriptors = protox::compile(FILES, [&root])?;
     let bytes = descriptors.encode_to_vec();
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("media.v1.binpb"), &bytes)?;
+    fs::write(out.join("media.v1.binpb"), &bytes)?;
+    // Apart: reflection serves no comments.
+    let documented = Compiler::new([&root])?.include_source_info(true).open_files(FILES)?.file_descriptor_set();
+    fs::write(out.join("media.v1.documented.binpb"), documented.encode_to_vec())?;
 
     tonic_prost_build::configure()
         .extern_path(".google.protobuf", "::pbjson_types")

@@ -31,11 +31,11 @@ fn provenance() -> AiProvenance {
 }
 
 /// A request for an upload of what AI made.
-fn upload(caller: &Caller, bytes: usize) -> CreateUploadRequest {
+pub fn upload(caller: &Caller, bytes: usize) -> CreateUploadRequest {
     CreateUploadRequest { provenance: Some(provenance()), ..caller.request(AssetKind::AiImage, "cover.png", bytes) }
 }
 
-fn record_of(asset_id: &str) -> RecordAiArtifactRequest {
+pub fn record_of(asset_id: &str) -> RecordAiArtifactRequest {
     RecordAiArtifactRequest {
         output: Some(Output::OutputAssetId(asset_id.to_owned())),
         prompt_ref: "prompts/covers#4".to_owned(),
@@ -45,7 +45,7 @@ fn record_of(asset_id: &str) -> RecordAiArtifactRequest {
     }
 }
 
-fn record_with(upload: CreateUploadRequest) -> RecordAiArtifactRequest {
+pub fn record_with(upload: CreateUploadRequest) -> RecordAiArtifactRequest {
     RecordAiArtifactRequest { output: Some(Output::Upload(CreateUploadRequest { provenance: None, ..upload })), ..record_of("") }
 }
 

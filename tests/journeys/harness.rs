@@ -2,12 +2,15 @@
 //!
 //! Journeys speak only gRPC, AMQP, S3, HTTP and SQL. They wait for states, with a limit and the last thing seen.
 
+pub mod answers;
+pub mod asking;
 pub mod bucket;
 pub mod caller;
 pub mod captioning;
 pub mod children;
 pub mod command_line;
 pub mod consumer;
+pub mod contract;
 pub mod glacier;
 pub mod query_tap;
 pub mod samples;

@@ -29,6 +29,8 @@ mod large;
 #[cfg(test)]
 mod made;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod monitoring;
 #[cfg(test)]
 mod operations;

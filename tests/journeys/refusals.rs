@@ -20,7 +20,7 @@ mod content;
 pub mod leftovers;
 mod same_questions;
 mod sent;
-mod strangers;
+pub mod strangers;
 
 use media_proto::v1::Asset;
 use tonic::{Code, Status};

@@ -9,9 +9,13 @@
 //! - streams::a_file_that_comes_through_the_service_is_stored_whole
 //! - streams::a_stream_of_another_length_is_refused_and_its_upload_given_up
 //! - streams::a_stream_that_broke_off_goes_on_under_its_request_id
+//! - creates::a_track_that_is_handed_over_again_is_the_one_that_was_made
+//! - creates::a_hold_that_is_placed_again_is_the_one_that_stands_or_was_released
+//! - creates::captions_that_are_asked_for_again_are_not_made_again
 //! - fast::who_creates_too_fast_is_told_when_to_come_back
 
 mod again;
+mod creates;
 mod edits;
 mod fast;
 mod streams;

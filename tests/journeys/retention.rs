@@ -48,7 +48,7 @@ async fn announce(caller: &mut Caller, bytes: usize) -> Result<String, Status> {
 }
 
 /// A letter that is uploaded whole, and is like no other. Its bytes are one more than asked for.
-async fn letter(caller: &mut Caller, bytes: usize) -> String {
+pub async fn letter(caller: &mut Caller, bytes: usize) -> String {
     let mut letter = samples::document(bytes);
     let words = AssetId::generate().to_string();
     letter[20..20 + words.len()].copy_from_slice(words.as_bytes());

@@ -27,7 +27,7 @@ pub use key_set_file::follow_jwks_file;
 pub use keys::JwtKeys;
 use scopes::Access;
 
-use crate::error::ApiError;
+use crate::{error::ApiError, status};
 
 /// The scope of a service that acts for many tenants.
 const ALL_TENANTS: &str = "media.all_tenants";
@@ -104,7 +104,7 @@ pub async fn admit(State(keys): State<Arc<JwtKeys>>, mut request: Request, next:
                 let span = tracing::Span::current();
                 span.record("tenant.id", tracing::field::display(caller.tenant)).record("caller.subject", &caller.subject);
                 request.extensions_mut().insert(caller);
-                next.run(request).await
+                status::explained(next.run(request).await)
             }
             Err(error) => Status::from(error).into_http(),
         };

@@ -30,6 +30,7 @@ pub struct ApiConfig {
     pub playback: PlaybackConfig,
     pub rate_limit: RateLimitConfig,
     pub uploads: UploadsConfig,
+    pub watch: WatchConfig,
     pub import: ImportRules,
     pub database: DatabaseConfig,
     pub s3: S3Config,
@@ -89,6 +90,14 @@ pub struct JwksConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UploadsConfig {
+    pub streams_max: usize,
+    #[serde(with = "humantime_serde")]
+    pub idle_max: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchConfig {
     pub streams_max: usize,
 }
 

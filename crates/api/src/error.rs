@@ -28,6 +28,9 @@ pub enum ApiError {
     /// Fix the request.
     #[error("the request is not valid: {}", .0.summary())]
     Invalid(Violations),
+    /// Send a message as the contract has it.
+    #[error("the request cannot be read: {0}")]
+    Unreadable(String),
     #[error("the page token is of another list")]
     PageTokenInvalid,
     /// Also for an asset of another tenant, and for a deleted one: the same words, whatever the reason.

@@ -27,7 +27,7 @@ mod uploads;
 mod watch;
 pub mod watchers;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use media_blobs::Blobs;
 use media_domain::AssetId;
@@ -68,12 +68,20 @@ pub struct Api {
     pub public_url: Url,
     pub watchers: Arc<Watchers>,
     pub rate_limit: Arc<RateLimit>,
-    /// One for each upload that streams through us: each holds two parts in memory.
-    pub upload_streams: Semaphore,
+    pub uploads: UploadStreams,
     /// What is fetched from elsewhere, as far as a URL tells it.
     pub import_rules: ImportRules,
     /// What can be made of an original.
     pub profiles: media_domain::Profiles,
+}
+
+/// The uploads that stream through us.
+#[derive(Debug)]
+pub struct UploadStreams {
+    /// One for each: it holds two parts in memory.
+    pub places: Semaphore,
+    /// How long one may send nothing.
+    pub idle_max: Duration,
 }
 
 impl Api {

@@ -26,7 +26,7 @@ use crate::{
         epochs::Epochs,
         routes::{self as door, Door},
     },
-    grpc::{self, Api, watchers::Watchers},
+    grpc::{self, Api, UploadStreams, watchers::Watchers},
     keyring::Keyring,
     rate_limit::RateLimit,
     tls::{ServerTls, handshakes},
@@ -85,7 +85,7 @@ pub async fn serve(cx: Context<ApiConfig>) -> anyhow::Result<()> {
             Ok(())
         });
     }
-    let watchers = Watchers::new(cx.shutdown.soft.clone());
+    let watchers = Watchers::new(cx.shutdown.soft.clone(), config.watch.streams_max);
     cx.spawn_critical("watchers", {
         let (watchers, database) = (Arc::clone(&watchers), database.clone());
         async move {
@@ -111,11 +111,10 @@ pub async fn serve(cx: Context<ApiConfig>) -> anyhow::Result<()> {
             Ok(())
         }
     });
-    let upload_streams = Semaphore::new(config.uploads.streams_max);
+    let uploads = UploadStreams { places: Semaphore::new(config.uploads.streams_max), idle_max: config.uploads.idle_max };
     let profiles = config.profiles.load()?;
     let import_rules = config.import.clone();
-    let api =
-        Arc::new(Api { database: database.clone(), blobs, keys, public_url, watchers, rate_limit, upload_streams, import_rules, profiles });
+    let api = Arc::new(Api { database: database.clone(), blobs, keys, public_url, watchers, rate_limit, uploads, import_rules, profiles });
     let services = grpc::routes(api, jwt_keys, Routes::new(health)).context("the services cannot be described")?;
 
     let tls = ServerTls::load(&config.grpc.tls).await.context("grpc.tls cannot be used")?.map(Arc::new);

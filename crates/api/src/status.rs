@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use axum::response::Response;
 use media_blobs::BlobError;
 use media_domain::{Status as AssetStatus, caption::NotReviewable};
 use media_storage::StorageError;
@@ -74,6 +75,19 @@ impl From<ApiError> for Status {
     }
 }
 
+/// Says as our own errors do what tonic answers before a handler sees the request: that it is too long, or is none of our messages.
+pub fn explained(response: Response) -> Response {
+    let headers = response.headers();
+    match Status::from_header_map(headers) {
+        Some(status)
+            if matches!(status.code(), Code::OutOfRange | Code::Internal) && !headers.contains_key(Status::GRPC_STATUS_DETAILS) =>
+        {
+            Status::from(ApiError::Unreadable(status.message().to_owned())).into_http()
+        }
+        _ => response,
+    }
+}
+
 /// The reason that a caller sees of an error.
 pub fn reason(error: &ApiError) -> &'static str {
     show(error).reason
@@ -102,6 +116,7 @@ fn show(error: &ApiError) -> Shown {
                 },
             )
         }
+        ApiError::Unreadable(_) => Shown::new(Code::InvalidArgument, "FIELD_INVALID"),
         ApiError::PageTokenInvalid => Shown::new(Code::InvalidArgument, "PAGE_TOKEN_INVALID"),
         ApiError::AssetNotFound => Shown::new(Code::NotFound, "ASSET_NOT_FOUND"),
         ApiError::VariantNotFound => Shown::new(Code::NotFound, "VARIANT_NOT_FOUND"),

@@ -13,5 +13,8 @@ pub use pbjson_types::{FieldMask, Timestamp};
 /// The encoded `FileDescriptorSet` of the package and what it imports: for reflection, and for tests that go through every RPC.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/media.v1.binpb"));
 
+/// The same of the package's own files, with their comments: for tests that read what is promised of each RPC.
+pub const DOCUMENTED_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/media.v1.documented.binpb"));
+
 #[cfg(test)]
 mod event_json;

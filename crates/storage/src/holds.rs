@@ -47,11 +47,29 @@ impl From<HoldRow> for Hold {
 }
 
 impl Holds<'_> {
+    /// A hold of an asset, also one that was released.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn lookup(&mut self, asset: AssetId, hold: HoldId) -> Result<Option<Hold>, StorageError> {
+        let row = sqlx::query_as!(
+            HoldRow,
+            "-- holds.lookup
+            SELECT id, asset_id, reason, placed_by, placed_at, released_by, released_at FROM media.asset_holds
+            WHERE id = $1 AND asset_id = $2",
+            hold.as_uuid(),
+            asset.as_uuid(),
+        )
+        .fetch_optional(self.0.connection())
+        .await?;
+        Ok(row.map(Hold::from))
+    }
+
     /// Places a hold, also on an asset that is deleted and not erased yet.
     ///
     /// # Errors
     /// [`StorageError::Missing`] if the asset is not there.
-    pub async fn place(&mut self, asset: AssetId, reason: &str, by: &str) -> Result<Hold, StorageError> {
+    pub async fn place(&mut self, hold: HoldId, asset: AssetId, reason: &str, by: &str) -> Result<Hold, StorageError> {
         // Whoever deletes it has either seen the hold, or is done.
         self.0.assets().lock(asset).await?.ok_or(StorageError::Missing { what: "asset" })?;
         let tenant = self.0.tenant().0;
@@ -60,7 +78,7 @@ impl Holds<'_> {
             "-- holds.place
             INSERT INTO media.asset_holds (id, tenant_id, asset_id, reason, placed_by) VALUES ($1, $2, $3, $4, $5)
             RETURNING id, asset_id, reason, placed_by, placed_at, released_by, released_at",
-            HoldId::generate().as_uuid(),
+            hold.as_uuid(),
             tenant,
             asset.as_uuid(),
             reason,

@@ -2,7 +2,8 @@
 
 use media_domain::{
     DeadLetterId, Status,
-    work::{Queue, WorkState},
+    policy::CaptionMode,
+    work::{Group, Queue, WorkState},
 };
 
 use crate::{StorageError, TenantTx, again::PlannedOne, assets::Asset, dead_letters::DeadLetter};
@@ -69,8 +70,13 @@ impl TenantTx {
     /// Tries the jobs of a piece of work again that failed and were not planned anew since.
     async fn retry_jobs(&mut self, asset: &Asset, letter: &DeadLetter) -> Result<Redriven, StorageError> {
         let Some(work) = letter.work else { return Ok(Redriven::Obsolete) };
+        let captions_off = self.tenant_policies().current().await?.policy.captions == CaptionMode::Off;
         let mut outcome = Redriven::Obsolete;
         for listed in self.transcode_jobs().given_up(work).await? {
+            // A tenant without captions gets none, whoever asks.
+            if captions_off && matches!(listed.group, Some(Group::Speech | Group::Captions)) {
+                continue;
+            }
             match self.retry(asset, &listed, None).await {
                 Ok(PlannedOne::Planned) => outcome = Redriven::Retried,
                 // All of them are of one group and one original: the first is not planned, and none is.

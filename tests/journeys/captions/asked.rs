@@ -1,12 +1,12 @@
 //! Captions for those who ask, in the language that was asked for, and in those of the policy.
 
 use media_devstack::Binary;
-use media_domain::{AssetId, TenantId};
+use media_domain::{AssetId, DeadLetterId, TenantId};
 use media_proto::{
     FieldMask,
     v1::{
-        AssetKind, AssetStatus, CaptionMode, DeleteAssetRequest, GenerateCaptionsRequest, Job, JobStatus, RequestVariantRequest,
-        RetryJobRequest, TenantPolicy, UndeleteAssetRequest, UpdateTenantPolicyRequest,
+        AssetKind, AssetStatus, CaptionMode, DeleteAssetRequest, GenerateCaptionsRequest, Job, JobStatus, RedriveDeadLettersRequest,
+        RedriveOutcome, RequestVariantRequest, RetryJobRequest, TenantPolicy, UndeleteAssetRequest, UpdateTenantPolicyRequest,
     },
 };
 use sqlx::PgPool;
@@ -79,6 +79,22 @@ async fn on_request_speech_is_made_first_and_captions_follow_in_the_language_tha
     assert_eq!(languages(&sql, caller.tenant, &auto).await, [None]);
 }
 
+/// Captions of an asset that a captioner has given up; answers the dead letter.
+async fn given_up(sql: &PgPool, caller: &Caller, asset_id: &str) -> String {
+    let (asset, letter) = (asset_id.parse::<AssetId>().unwrap().as_uuid(), DeadLetterId::generate());
+    for statement in [
+        "INSERT INTO media.work (id, tenant_id, asset_id, queue, group_name, state) VALUES ($1, $2, $3, 'caption', 'captions', 'failed')",
+        "INSERT INTO media.transcode_jobs (id, tenant_id, asset_id, work_id, profile, status, reason)
+         VALUES (gen_random_uuid(), $2, $3, $1, 'captions', 'failed', 'timed_out')",
+        "INSERT INTO media.dead_letters (id, tenant_id, queue, work_id, reason, body) VALUES ($1, $2, 'caption', $1, 'timed_out', jsonb_build_object('assetId', $3::text))",
+    ] {
+        // One id for the work and for its letter.
+        let insert = sqlx::query(statement).bind(letter.as_uuid()).bind(caller.tenant.0).bind(asset);
+        insert.execute(sql).await.unwrap();
+    }
+    letter.to_string()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_captions_nobody_gets_any_by_whatever_way_they_ask() {
     let world = World::with("captions-off", &[Binary::Api, Binary::Relay, Binary::Scanner, Binary::Transcoder]).await;
@@ -97,6 +113,15 @@ async fn without_captions_nobody_gets_any_by_whatever_way_they_ask() {
         jobs.iter().all(|job| job.profile != "captions" && (job.profile != "speech" || job.status() == JobStatus::Skipped)),
         "{jobs:?}"
     );
+
+    // What was given up before is not heard again either.
+    let sql = world.sql().await;
+    let letter = given_up(&sql, &caller, &id).await;
+    let redrive = RedriveDeadLettersRequest { dead_letter_ids: vec![letter] };
+    let [redriven] = &caller.operations.redrive_dead_letters(redrive).await.unwrap().into_inner().dead_letters[..] else { panic!("one") };
+    assert_eq!(redriven.outcome(), RedriveOutcome::Obsolete);
+    job_until(&caller, &id, "captions", |job| job.status() == JobStatus::Failed).await;
+    sqlx::query("DELETE FROM media.transcode_jobs WHERE profile = 'captions'").execute(&sql).await.unwrap();
 
     decide(&mut caller, CaptionMode::OnRequest, &[]).await;
     assert_eq!(caller.assets.request_variant(speech).await.unwrap().into_inner().job.unwrap().status(), JobStatus::Waiting);

@@ -90,7 +90,7 @@ async fn every_field_at_fault_is_named() {
     assert_eq!(fields(caller.captions.review_caption_track(nobody).await.unwrap_err()), ["decision", "reviewer_user_id"]);
     let no_id = CaptionTrack { id: "x".to_owned(), ..track.clone() };
     assert_eq!(fields(caller.approve(&no_id).await.unwrap_err()), ["caption_track_id"]);
-    let language = GenerateCaptionsRequest { asset_id: id.clone(), language: "e".repeat(40), priority: 99 };
+    let language = GenerateCaptionsRequest { asset_id: id.clone(), language: "e".repeat(40), priority: 99, ..Default::default() };
     assert_eq!(fields(caller.captions.generate_captions(language).await.unwrap_err()), ["language", "priority"]);
     for query in ["", "  ", "-without", "x".repeat(201).as_str()] {
         let search = SearchTranscriptsRequest { query: query.to_owned(), ..Default::default() };

@@ -38,7 +38,7 @@ async fn letter(caller: &mut Caller, bytes: usize) -> String {
 }
 
 async fn hold(caller: &mut Caller, asset_id: &str) -> String {
-    let request = PlaceHoldRequest { asset_id: asset_id.to_owned(), reason: "a case".to_owned() };
+    let request = PlaceHoldRequest { asset_id: asset_id.to_owned(), reason: "a case".to_owned(), ..Default::default() };
     caller.retention.place_hold(request).await.unwrap().into_inner().hold.unwrap().id
 }
 

@@ -20,11 +20,11 @@ use tonic::{
     transport::Channel,
 };
 
-use super::eventually;
+use super::{answers::Answers, eventually};
 
 pub const ALL_SCOPES: &str = "media.read media.write media.delete media.review media.admin";
 
-type Authorized = InterceptedService<Channel, Bearer>;
+type Authorized = InterceptedService<Answers, Bearer>;
 
 /// Puts token and tenant on each call.
 #[derive(Clone)]
@@ -79,7 +79,7 @@ impl Caller {
     }
 
     pub async fn with_token(grpc_url: &str, tenant: TenantId, token: String) -> Self {
-        let channel = Channel::from_shared(grpc_url.to_owned()).unwrap().connect().await.unwrap();
+        let channel = Answers(Channel::from_shared(grpc_url.to_owned()).unwrap().connect().await.unwrap());
         let bearer = Bearer { token: format!("Bearer {token}").parse().unwrap(), tenant: tenant.to_string().parse().unwrap() };
         Self {
             tenant,

@@ -18,6 +18,7 @@ impl Caller {
             source: CaptionSource::Human.into(),
             content: content.to_vec(),
             format: CaptionFormat::Unspecified.into(),
+            request_id: String::new(),
         }
     }
 
@@ -33,6 +34,7 @@ impl Caller {
             caption_track_id: track.id.clone(),
             content: content.to_vec(),
             format: CaptionFormat::Unspecified.into(),
+            request_id: String::new(),
         };
         Ok(self.captions.update_caption_track(request).await?.into_inner().caption_track.unwrap())
     }

@@ -17,7 +17,7 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(30);
 
 async fn place(caller: &mut Caller, asset_id: &str, why: &str) -> Result<Hold, Status> {
-    let request = PlaceHoldRequest { asset_id: asset_id.to_owned(), reason: why.to_owned() };
+    let request = PlaceHoldRequest { asset_id: asset_id.to_owned(), reason: why.to_owned(), ..Default::default() };
     Ok(caller.retention.place_hold(request).await?.into_inner().hold.unwrap())
 }
 

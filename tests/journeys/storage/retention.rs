@@ -1,7 +1,7 @@
 //! What the janitor finds of assets whose time is over, and work that a deletion cancelled.
 
 use media_domain::{
-    AssetId, Kind, Profiles, Status, TenantId,
+    AssetId, HoldId, Kind, Profiles, Status, TenantId,
     work::{Group, Queue},
 };
 use media_storage::{StorageError, work::Heartbeat};
@@ -31,7 +31,7 @@ async fn tenants_are_swept_in_turn_the_longest_due_first_and_what_is_held_is_lef
     }
     let of_few = [over(&place, few, 2).await, over(&place, few, 1).await];
     let mut tx = place.api.in_tenant(many, "test.hold").await.unwrap();
-    tx.holds().place(of_many[1], "a case", "me").await.unwrap();
+    tx.holds().place(HoldId::generate(), of_many[1], "a case", "me").await.unwrap();
     tx.commit().await.unwrap();
     place.asset(few, Kind::Document).await;
 

@@ -17,6 +17,7 @@ use crate::{
     auth::Caller,
     convert,
     error::{ApiError, Violations},
+    once::{self, Once},
 };
 
 /// How long an object may wait for the row that names it. Then the janitor removes it.
@@ -33,7 +34,7 @@ impl CaptionService for Captions {
         request: Request<v1::GenerateCaptionsRequest>,
     ) -> Result<Response<v1::GenerateCaptionsResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
-        Ok(Response::new(generate_captions::generate(&self.0, &caller, &request).await?))
+        Ok(Response::new(generate_captions::generate(&self.0, &caller, request).await?))
     }
 
     async fn import_caption_track(
@@ -41,7 +42,7 @@ impl CaptionService for Captions {
         request: Request<v1::ImportCaptionTrackRequest>,
     ) -> Result<Response<v1::ImportCaptionTrackResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
-        let track = self.import(&caller, &request).await?;
+        let track = self.import(&caller, request).await?;
         Ok(Response::new(v1::ImportCaptionTrackResponse { caption_track: Some(convert::caption_track(&track)) }))
     }
 
@@ -66,7 +67,7 @@ impl CaptionService for Captions {
         request: Request<v1::UpdateCaptionTrackRequest>,
     ) -> Result<Response<v1::UpdateCaptionTrackResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
-        let track = self.update(&caller, &request).await?;
+        let track = self.update(&caller, request).await?;
         Ok(Response::new(v1::UpdateCaptionTrackResponse { caption_track: Some(convert::caption_track(&track)) }))
     }
 
@@ -89,10 +90,23 @@ impl CaptionService for Captions {
     }
 }
 
+/// A version that a person hands over, and was read.
+struct NewText {
+    asset: AssetId,
+    language: LanguageTag,
+    kind: CaptionKind,
+    cues: Vec<Cue>,
+    origin: CaptionOrigin,
+    once: Option<Once>,
+}
+
 impl Captions {
-    async fn import(&self, caller: &Caller, request: &v1::ImportCaptionTrackRequest) -> Result<CaptionTrack, ApiError> {
+    async fn import(&self, caller: &Caller, mut request: v1::ImportCaptionTrackRequest) -> Result<CaptionTrack, ApiError> {
+        let request_id = std::mem::take(&mut request.request_id);
+        let once = Once::of(caller, "ImportCaptionTrack", &request_id, &request);
         let asset = asset_id(&request.asset_id)?;
         let mut violations = Violations::default();
+        once::check(&request_id, &mut violations);
         let language = optional_language(&request.language, &mut violations);
         if request.language.is_empty() {
             violations.add("language", "must be given, as BCP 47 writes it: de, en-US");
@@ -109,40 +123,48 @@ impl Captions {
         if origin.is_none() {
             violations.add("source", "must be human or imported");
         }
-        let (Some(language), Some(kind), Some(origin)) = (language, kind, origin) else { return Err(ApiError::Invalid(violations)) };
+        let (Some(language), Some(kind), Some(origin), true) = (language, kind, origin, violations.0.is_empty()) else {
+            return Err(ApiError::Invalid(violations));
+        };
         // Who may not know of the asset learns nothing of the file either.
         let mut tx = self.0.begin(caller, "api.import_caption_track").await?;
         there(tx.assets().lookup(asset).await?)?;
+        if let Some(made) = made(&mut tx, asset, once.as_ref()).await? {
+            return Ok(made);
+        }
         drop(tx);
         let cues = caption_text::read(&request.content, caption_text::format(request.format)?)?;
-        self.add(caller, asset, &language, kind, &cues, origin).await
+        self.add(caller, NewText { asset, language, kind, cues, origin, once }).await
     }
 
-    async fn update(&self, caller: &Caller, request: &v1::UpdateCaptionTrackRequest) -> Result<CaptionTrack, ApiError> {
+    async fn update(&self, caller: &Caller, mut request: v1::UpdateCaptionTrackRequest) -> Result<CaptionTrack, ApiError> {
+        let request_id = std::mem::take(&mut request.request_id);
+        let once = Once::of(caller, "UpdateCaptionTrack", &request_id, &request);
         let (asset, id) = (asset_id(&request.asset_id)?, track_id(&request.caption_track_id)?);
+        let mut violations = Violations::default();
+        once::check(&request_id, &mut violations);
+        violations.into_result()?;
         let mut tx = self.0.begin(caller, "api.update_caption_track").await?;
-        let track = self.track(&mut tx, asset, id).await?;
+        there(tx.assets().lookup(asset).await?)?;
+        if let Some(made) = made(&mut tx, asset, once.as_ref()).await? {
+            return Ok(made);
+        }
+        let track = tx.caption_tracks().lookup(asset, id).await?.ok_or(ApiError::CaptionTrackNotFound)?;
         drop(tx);
         track.check_editable()?;
         let cues = caption_text::read(&request.content, caption_text::format(request.format)?)?;
         let language = track.language.parse().map_err(|error| ApiError::Defect(Box::new(error)))?;
-        self.add(caller, asset, &language, track.kind, &cues, CaptionOrigin::Edit { of: id, version: track.version }).await
+        let origin = CaptionOrigin::Edit { of: id, version: track.version };
+        self.add(caller, NewText { asset, language, kind: track.kind, cues, origin, once }).await
     }
 
     /// Puts a text where no version has been before, and then writes its row. Whatever keeps the second from happening, the object is
-    /// known and will be removed.
-    async fn add(
-        &self,
-        caller: &Caller,
-        asset: AssetId,
-        language: &LanguageTag,
-        kind: CaptionKind,
-        cues: &[Cue],
-        origin: CaptionOrigin,
-    ) -> Result<CaptionTrack, ApiError> {
-        let text = caption_text::stored(cues)?;
+    /// known and will be removed. Answers the version that another call made meanwhile under the same request id, if one did.
+    async fn add(&self, caller: &Caller, text: NewText) -> Result<CaptionTrack, ApiError> {
+        let NewText { asset, language, kind, cues, origin, once } = text;
+        let text = caption_text::stored(&cues)?;
         let id = CaptionTrackId::generate();
-        let blob: BlobName = self.0.blobs.in_bucket(&keys::caption(caller.tenant(), asset, language, id));
+        let blob: BlobName = self.0.blobs.in_bucket(&keys::caption(caller.tenant(), asset, &language, id));
         let mut tx = self.0.begin(caller, "api.expect_caption_track").await?;
         tx.blobs().expect(&blob, NAMED_WITHIN).await?;
         tx.commit().await?;
@@ -150,6 +172,11 @@ impl Captions {
         self.0.blobs.put_small(&blob, text.into(), VTT).await?;
         let new = NewCaptionTrack { id, asset, language: language.to_string(), kind, blob, size_bytes, origin };
         let mut tx = self.0.begin(caller, "api.add_caption_track").await?;
+        if let Some(once) = once
+            && let Some(made) = once.note(&mut tx, id.as_uuid()).await?
+        {
+            return tx.caption_tracks().lookup(asset, made.into()).await?.ok_or(ApiError::CaptionTrackNotFound);
+        }
         tx.blobs().keep(&new.blob).await?;
         let track = tx.add_caption(&new).await?;
         tx.commit().await?;
@@ -222,6 +249,13 @@ impl Captions {
         there(tx.assets().lookup(asset).await?)?;
         tx.caption_tracks().lookup(asset, id).await?.ok_or(ApiError::CaptionTrackNotFound)
     }
+}
+
+/// The version that an earlier call made under the same request id.
+async fn made(tx: &mut TenantTx, asset: AssetId, once: Option<&Once>) -> Result<Option<CaptionTrack>, ApiError> {
+    let Some(once) = once else { return Ok(None) };
+    let Some(made) = once.made(tx).await? else { return Ok(None) };
+    tx.caption_tracks().lookup(asset, made.into()).await?.map(Some).ok_or(ApiError::CaptionTrackNotFound)
 }
 
 fn track_id(text: &str) -> Result<CaptionTrackId, ApiError> {

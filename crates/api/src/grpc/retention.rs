@@ -16,6 +16,7 @@ use crate::{
     auth::Caller,
     convert,
     error::{ApiError, Violations},
+    once::{self, Once},
 };
 
 /// Of a bundle's id; it is the caller's word.
@@ -62,7 +63,7 @@ impl RetentionService for Retention {
 
     async fn place_hold(&self, request: Request<v1::PlaceHoldRequest>) -> Result<Response<v1::PlaceHoldResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
-        let hold = self.place(&caller, &request).await?;
+        let hold = self.place(&caller, request).await?;
         Ok(Response::new(v1::PlaceHoldResponse { hold: Some(hold) }))
     }
 
@@ -164,14 +165,26 @@ impl Retention {
         Ok(v1::ListReferencesResponse { references: references.iter().map(reference).collect(), next_page_token })
     }
 
-    async fn place(&self, caller: &Caller, request: &v1::PlaceHoldRequest) -> Result<v1::Hold, ApiError> {
-        let id = asset_id(&request.asset_id)?;
+    async fn place(&self, caller: &Caller, mut request: v1::PlaceHoldRequest) -> Result<v1::Hold, ApiError> {
+        let request_id = std::mem::take(&mut request.request_id);
+        let once = Once::of(caller, "PlaceHold", &request_id, &request);
+        let asset = asset_id(&request.asset_id)?;
+        let mut violations = Violations::default();
+        once::check(&request_id, &mut violations);
         let chars = request.reason.chars().count();
         if !(1..=MAX_REASON_CHARS).contains(&chars) || request.reason.contains('\0') {
-            return Err(Violations::of("reason", format!("has {chars} characters, and needs 1 to {MAX_REASON_CHARS}, none of them NUL")));
+            violations.add("reason", format!("has {chars} characters, and needs 1 to {MAX_REASON_CHARS}, none of them NUL"));
         }
+        violations.into_result()?;
+        let id = HoldId::generate();
         let mut tx = self.0.begin(caller, "api.place_hold").await?;
-        let placed = tx.holds().place(id, &request.reason, caller.subject()).await?;
+        if let Some(once) = once
+            && let Some(made) = once.note(&mut tx, id.as_uuid()).await?
+        {
+            // A hold goes only with its asset.
+            return tx.holds().lookup(asset, made.into()).await?.as_ref().map(hold).ok_or(ApiError::AssetNotFound);
+        }
+        let placed = tx.holds().place(id, asset, &request.reason, caller.subject()).await?;
         tx.commit().await?;
         Ok(hold(&placed))
     }

@@ -9,20 +9,17 @@ use media_storage::{
     uploads::{Upload, UploadState},
 };
 use tokio::time::timeout;
-use tonic::Streaming;
+use tonic::{Code, Streaming};
 use tracing::{Instrument as _, Span};
 
 use super::{
     upload_parts::plan_of,
-    uploads::{Uploads, handle},
+    uploads::{Uploads, gone_is_ended, handle},
 };
 use crate::{
     auth::Caller,
     error::{ApiError, Violations, chain},
 };
-
-/// How long a caller may send nothing: it holds memory meanwhile, and a place that others may want.
-const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// Takes a file from a stream to the begin of its scan. Goes on to a clean end also where the caller is gone.
 ///
@@ -34,11 +31,12 @@ pub async fn take(uploads: Uploads, caller: Caller, stream: Streaming<v1::Upload
 }
 
 async fn from_announcement(uploads: &Uploads, caller: &Caller, mut stream: Streaming<v1::UploadRequest>) -> Result<Asset, ApiError> {
-    let Some(Content::Announcement(announcement)) = next(&mut stream).await? else {
+    let idle_max = uploads.0.uploads.idle_max;
+    let Some(Content::Announcement(announcement)) = next(&mut stream, idle_max).await? else {
         return Err(Violations::of("announcement", "must come first"));
     };
     // Who has announced nothing keeps nobody else out.
-    let _permit = uploads.0.upload_streams.try_acquire().map_err(|_| ApiError::Busy("as many uploads stream through as may at once"))?;
+    let _permit = uploads.0.uploads.places.try_acquire().map_err(|_| ApiError::Busy("as many uploads stream through as may at once"))?;
     let may_go_on = !announcement.request_id.is_empty();
     let opened = uploads.open(caller, announcement).await?;
     let Some(upload) = opened.upload.filter(|upload| upload.state == UploadState::Open) else { return Ok(opened.asset) };
@@ -60,7 +58,7 @@ async fn from_announcement(uploads: &Uploads, caller: &Caller, mut stream: Strea
 /// Sends what comes, as the parts that were planned.
 async fn send(uploads: &Uploads, upload: &Upload, stream: &mut Streaming<v1::UploadRequest>) -> Result<(), ApiError> {
     let mut writer = PartWriter::new(uploads.0.blobs.clone(), handle(upload), plan_of(upload)?.part_size());
-    while let Some(content) = next(stream).await? {
+    while let Some(content) = next(stream, uploads.0.uploads.idle_max).await? {
         let Content::Chunk(chunk) = content else {
             return Err(Violations::of("announcement", "may come once, as the first message"));
         };
@@ -68,21 +66,23 @@ async fn send(uploads: &Uploads, upload: &Upload, stream: &mut Streaming<v1::Upl
         if total > upload.size_bytes {
             return Err(ApiError::SizeMismatch(format!("more than the {} bytes that were announced came", upload.size_bytes)));
         }
-        writer.write(chunk.into()).await?;
+        writer.write(chunk.into()).await.map_err(gone_is_ended)?;
     }
     if writer.bytes_written() != upload.size_bytes {
         return Err(ApiError::SizeMismatch(format!("{} bytes came, {} were announced", writer.bytes_written(), upload.size_bytes)));
     }
-    writer.flush_last().await?;
+    writer.flush_last().await.map_err(gone_is_ended)?;
     Ok(())
 }
 
 /// The next message; `None` where the caller has sent all.
-async fn next(stream: &mut Streaming<v1::UploadRequest>) -> Result<Option<Content>, ApiError> {
-    match timeout(IDLE_MAX, stream.message()).await.map_err(|_| ApiError::StreamBroken)? {
+async fn next(stream: &mut Streaming<v1::UploadRequest>, idle_max: Duration) -> Result<Option<Content>, ApiError> {
+    match timeout(idle_max, stream.message()).await.map_err(|_| ApiError::StreamBroken)? {
         Ok(None) => Ok(None),
         Ok(Some(v1::UploadRequest { content: Some(content) })) => Ok(Some(content)),
         Ok(Some(v1::UploadRequest { content: None })) => Err(Violations::of("content", "must be given")),
+        // Longer than any request may be (tonic's decoder): it came, and is not what was agreed on.
+        Err(long) if long.code() == Code::OutOfRange => Err(Violations::of("chunk", "is longer than the limit of a message")),
         Err(broken) => {
             tracing::debug!(error = chain(&broken), "the stream of an upload broke off");
             Err(ApiError::StreamBroken)

@@ -273,7 +273,8 @@ pub(super) fn ended(state: UploadState) -> ApiError {
     })
 }
 
-fn gone_is_ended(error: BlobError) -> ApiError {
+/// The upload was given up meanwhile, by another call or a sweep.
+pub(super) fn gone_is_ended(error: BlobError) -> ApiError {
     match error {
         BlobError::UploadGone | BlobError::NotFound => ApiError::UploadEnded("gone"),
         other => other.into(),

@@ -106,7 +106,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_client_gets_the_newest_state_and_each_only_once() {
-        let (watchers, id) = (Watchers::new(CancellationToken::new()), AssetId::generate());
+        let (watchers, id) = (Watchers::new(CancellationToken::new(), 10), AssetId::generate());
         let mut stream = follow(&watchers, id, seen("1", false));
         assert_eq!(etag(stream.next().await), "1");
         for (tag, last) in [("1", false), ("2", false), ("3", false)] {
@@ -122,7 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_final_at_once_is_said_once() {
-        let (watchers, id) = (Watchers::new(CancellationToken::new()), AssetId::generate());
+        let (watchers, id) = (Watchers::new(CancellationToken::new(), 10), AssetId::generate());
         let mut stream = follow(&watchers, id, seen("1", true));
         assert_eq!(etag(stream.next().await), "1");
         assert!(stream.next().await.is_none());
@@ -130,7 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn streams_end_with_unavailable_when_the_service_stops() {
-        let (watchers, id) = (Watchers::new(CancellationToken::new()), AssetId::generate());
+        let (watchers, id) = (Watchers::new(CancellationToken::new(), 10), AssetId::generate());
         let mut stream = follow(&watchers, id, seen("1", false));
         assert_eq!(etag(stream.next().await), "1");
         watchers.stop().cancel();

@@ -26,8 +26,6 @@ use crate::{
     error::{ApiError, chain},
 };
 
-/// The most streams of one pod.
-const MAX_STREAMS: usize = 2_000;
 /// How often what changed is read again. The most that a watcher is behind.
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// After so many readings, everything watched is read, in case a notification was lost.
@@ -62,9 +60,10 @@ pub struct View {
 }
 
 impl Watchers {
-    pub fn new(stop: CancellationToken) -> Arc<Self> {
+    /// Room for so many streams, until the service stops.
+    pub fn new(stop: CancellationToken, streams_max: usize) -> Arc<Self> {
         let watched = Mutex::new(HashMap::new());
-        Arc::new(Self { watched, streams: Arc::new(Semaphore::new(MAX_STREAMS)), listening: AtomicBool::new(false), stop })
+        Arc::new(Self { watched, streams: Arc::new(Semaphore::new(streams_max)), listening: AtomicBool::new(false), stop })
     }
 
     /// Keeps all streams up to date, until the service stops.
@@ -232,7 +231,7 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn only_what_changed_is_read_and_what_nobody_watches_is_forgotten() {
-        let watchers = Watchers::new(CancellationToken::new());
+        let watchers = Watchers::new(CancellationToken::new(), 10);
         let (one, two) = (AssetId::generate(), AssetId::generate());
         let tenant = TenantId(Uuid::from_u128(1));
         let streams = (watchers.subscribe(tenant, one), watchers.subscribe(tenant, two));
@@ -248,8 +247,8 @@ pub(super) mod tests {
 
     #[test]
     fn a_pod_takes_a_limited_number_of_streams() {
-        let watchers = Watchers::new(CancellationToken::new());
-        let permits: Vec<_> = (0..MAX_STREAMS).map(|_| watchers.admit().unwrap()).collect();
+        let watchers = Watchers::new(CancellationToken::new(), 10);
+        let permits: Vec<_> = (0..10).map(|_| watchers.admit().unwrap()).collect();
         assert!(matches!(watchers.admit(), Err(ApiError::Busy(_))));
         drop(permits);
         assert!(watchers.admit().is_ok());

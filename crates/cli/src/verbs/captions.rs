@@ -9,6 +9,7 @@ use media_proto::v1::{
     ImportCaptionTrackRequest, ListCaptionTracksRequest, ReviewCaptionTrackRequest, UpdateCaptionTrackRequest,
 };
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::{
     api::{Api, call},
@@ -142,9 +143,13 @@ impl Captions {
                     source: words::caption_source_named(source).into(),
                     content: read(&file)?,
                     format: CaptionFormat::Unspecified.into(),
+                    request_id: Uuid::new_v4().to_string(),
                 };
-                // Not sent again where its answer is lost: each makes a track.
-                let answer = api.captions.clone().import_caption_track(request).await?.into_inner();
+                let answer = call(|| {
+                    let (mut captions, request) = (api.captions.clone(), request.clone());
+                    async move { captions.import_caption_track(request).await }
+                })
+                .await?;
                 print(answer.caption_track, json)
             }
             Verb::Edit { asset, track, file } => {
@@ -153,8 +158,14 @@ impl Captions {
                     caption_track_id: track.to_string(),
                     content: read(&file)?,
                     format: CaptionFormat::Unspecified.into(),
+                    request_id: Uuid::new_v4().to_string(),
                 };
-                print(api.captions.clone().update_caption_track(request).await?.into_inner().caption_track, json)
+                let answer = call(|| {
+                    let (mut captions, request) = (api.captions.clone(), request.clone());
+                    async move { captions.update_caption_track(request).await }
+                })
+                .await?;
+                print(answer.caption_track, json)
             }
             Verb::Approve(of) => review(api, of, CaptionDecision::Approve, json).await,
             Verb::Reject(of) => review(api, of, CaptionDecision::Reject, json).await,
@@ -222,7 +233,8 @@ async fn review(api: &Api, of: Review, decision: CaptionDecision, json: bool) ->
 }
 
 async fn generate(api: &Api, asset: AssetId, language: String, json: bool) -> Result<(), Failure> {
-    let request = GenerateCaptionsRequest { asset_id: asset.to_string(), language, ..GenerateCaptionsRequest::default() };
+    let request_id = Uuid::new_v4().to_string();
+    let request = GenerateCaptionsRequest { asset_id: asset.to_string(), language, request_id, ..GenerateCaptionsRequest::default() };
     let answer = call(|| {
         let (mut captions, request) = (api.captions.clone(), request.clone());
         async move { captions.generate_captions(request).await }

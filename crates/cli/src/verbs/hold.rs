@@ -2,6 +2,7 @@
 
 use media_domain::{AssetId, HoldId};
 use media_proto::v1::{Hold as Placed, PlaceHoldRequest, ReleaseHoldRequest};
+use uuid::Uuid;
 
 use crate::{
     api::{Api, call},
@@ -34,9 +35,13 @@ impl Hold {
         let retention = || api.retention.clone();
         let hold = match self {
             Hold::Place { asset, reason } => {
-                // Not made again by itself: a second call would place a second hold.
-                let request = PlaceHoldRequest { asset_id: asset.to_string(), reason };
-                retention().place_hold(request).await?.into_inner().hold
+                let request = PlaceHoldRequest { asset_id: asset.to_string(), reason, request_id: Uuid::new_v4().to_string() };
+                let answer = call(|| {
+                    let (mut retention, request) = (retention(), request.clone());
+                    async move { retention.place_hold(request).await }
+                })
+                .await?;
+                answer.hold
             }
             Hold::Release { asset, hold } => {
                 let request = ReleaseHoldRequest { asset_id: asset.to_string(), hold_id: hold.to_string() };
