@@ -58,7 +58,11 @@ pub fn expected(number: usize, tenant: &mut Tenant) -> Facts {
         facts.insert(line(&it, "is held by", Some(asset.holds.iter().filter(|stands| **stands).count())));
         let live = asset.references.iter().filter(|(_, end)| end.is_none_or(|end| end > tenant.now));
         facts.extend(live.map(|(bundle, end)| {
-            line(&it, &format!("is needed by {}", bundle_id(*bundle)), Some(end.map_or("ever".to_owned(), |end| (end - tenant.now).to_string())))
+            line(
+                &it,
+                &format!("is needed by {}", bundle_id(*bundle)),
+                Some(end.map_or("ever".to_owned(), |end| (end - tenant.now).to_string())),
+            )
         }));
         if asset.has_parts() {
             facts.insert(format!("the store has parts of {}", object(number, Name { is_quarantined: false, home: id })));
@@ -74,7 +78,9 @@ pub fn expected(number: usize, tenant: &mut Tenant) -> Facts {
         facts.insert(format!("{number} erasure {at} is {}", if erasure.is_done { "done" } else { "running" }));
         facts.extend(erasure.assets.iter().map(|(id, outcome)| format!("{number} erasure {at} of {number}/{id}: {outcome}")));
         let objects = erasure.objects.iter();
-        facts.extend(objects.map(|((id, name), outcome)| format!("{number} erasure {at} of {number}/{id} {}: {outcome}", object(number, *name))));
+        facts.extend(
+            objects.map(|((id, name), outcome)| format!("{number} erasure {at} of {number}/{id} {}: {outcome}", object(number, *name))),
+        );
     }
     for told in tenant.told.drain(..) {
         let about = told.asset.map_or(number.to_string(), |id| format!("{number}/{id}"));
@@ -165,7 +171,8 @@ impl Real<'_> {
 
     fn erasure(&self, id: &Value) -> String {
         let id = ErasureId::from(uuid(id)).to_string();
-        let of = |(number, tenant): (usize, &super::real::RealTenant)| Some((number, tenant.erasures.iter().position(|known| *known == id)?));
+        let of =
+            |(number, tenant): (usize, &super::real::RealTenant)| Some((number, tenant.erasures.iter().position(|known| *known == id)?));
         let found = self.tenants.iter().enumerate().find_map(of);
         found.map_or(id, |(tenant, at)| format!("{tenant} erasure {at}"))
     }

@@ -78,7 +78,7 @@ pub struct RealAsset {
 impl Stage {
     pub async fn new(contents: &Arc<Vec<Content>>) -> Self {
         let mut world = World::new("model").await;
-        world.fleet.set("MEDIA__WORKER__IDLE_POLL", "20ms");
+        world.fleet.set("MEDIA__WORKER__IDLE_POLL", "100ms");
         // One scan after the other: of two with the same bytes, the first to be asked for is the first to be scanned.
         world.fleet.set("MEDIA__WORKER__PERMITS", "1");
         world.start_all(&[Binary::Relay, Binary::Api, Binary::Scanner]).await;
@@ -158,7 +158,8 @@ impl Real<'_> {
     pub async fn create(&mut self, tenant: usize, owner: usize, content: usize, declared: Declared) -> Result<(), Status> {
         let bytes = &self.stage.contents[content].bytes;
         let tenant = &mut self.tenants[tenant];
-        let kind = media_proto::v1::AssetKind::from_str_name(&format!("ASSET_KIND_{}", self.stage.contents[content].kind.as_str().to_uppercase()));
+        let kind =
+            media_proto::v1::AssetKind::from_str_name(&format!("ASSET_KIND_{}", self.stage.contents[content].kind.as_str().to_uppercase()));
         let mut request = tenant.caller.request(kind.unwrap(), "one.of.many", bytes.len());
         request.owner_user_id = tenant.owners[owner].to_string();
         request.sha256 = match declared {

@@ -52,7 +52,9 @@ pub enum Declared {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upload {
-    Open { sent: bool },
+    Open {
+        sent: bool,
+    },
     Completed,
     /// Given up, and its parts are still there.
     Aborting,

@@ -21,14 +21,40 @@ pub type Pick = u16;
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Announced, and by `calls` also sent and completed.
-    Upload { tenant: usize, owner: usize, content: usize, declared: Declared, calls: u8 },
-    On { tenant: usize, pick: Pick, act: OnAsset },
+    Upload {
+        tenant: usize,
+        owner: usize,
+        content: usize,
+        declared: Declared,
+        calls: u8,
+    },
+    On {
+        tenant: usize,
+        pick: Pick,
+        act: OnAsset,
+    },
     /// By a caller of the other tenant.
-    Foreign { tenant: usize, pick: Pick, act: OnAsset },
-    SetBundle { tenant: usize, bundle: usize, picks: Vec<(Pick, Option<Hour>)> },
-    ChangePolicy { tenant: usize, policy: Policy },
-    EraseOwner { tenant: usize, owner: usize },
-    EraseTenant { tenant: usize },
+    Foreign {
+        tenant: usize,
+        pick: Pick,
+        act: OnAsset,
+    },
+    SetBundle {
+        tenant: usize,
+        bundle: usize,
+        picks: Vec<(Pick, Option<Hour>)>,
+    },
+    ChangePolicy {
+        tenant: usize,
+        policy: Policy,
+    },
+    EraseOwner {
+        tenant: usize,
+        owner: usize,
+    },
+    EraseTenant {
+        tenant: usize,
+    },
     /// The scanner does all that waits for it.
     Scan,
     /// The janitor does all that is left for it.
@@ -81,8 +107,8 @@ fn step(contents: usize) -> impl Strategy<Value = Step> {
         3 => (tenant(), policy()).prop_map(|(tenant, policy)| Step::ChangePolicy { tenant, policy }),
         2 => (tenant(), 0..OWNERS).prop_map(|(tenant, owner)| Step::EraseOwner { tenant, owner }),
         1 => tenant().prop_map(|tenant| Step::EraseTenant { tenant }),
-        10 => Just(Step::Scan),
-        8 => Just(Step::Sweep),
+        9 => Just(Step::Scan),
+        6 => Just(Step::Sweep),
         6 => prop_oneof![3 => Just(2), 3 => Just(26), 3 => Just(100), 2 => Just(31 * 24), 1 => Just(92 * 24)].prop_map(Step::Wait),
     ]
 }
@@ -98,7 +124,7 @@ fn on_asset() -> impl Strategy<Value = OnAsset> {
         4 => (bundle(), end()).prop_map(|(bundle, hours)| OnAsset::Refer(bundle, hours)),
         4 => bundle().prop_map(OnAsset::Unrefer),
         2 => Just(OnAsset::Hold),
-        4 => Just(OnAsset::Release),
+        3 => Just(OnAsset::Release),
         2 => proptest::sample::select(CLASSES).prop_map(OnAsset::Class),
         3 => Just(OnAsset::Reprocess),
         1 => Just(OnAsset::Purge),
