@@ -20,6 +20,7 @@ impl Tenant {
             content,
             declared,
             status: if twin.is_some() { Status::Ready } else { Status::Uploading },
+            was_ready: twin.is_some(),
             reason: None,
             class: RetentionClass::Operational,
             created_at: self.now,
@@ -71,8 +72,11 @@ impl Tenant {
             OnAsset::Release => self.release(id),
             OnAsset::Class(class) => {
                 self.all_there(&[id])?;
-                self.assets[id].class = *class;
-                self.settle(id);
+                // The same again is no change, and nothing is reckoned anew.
+                if self.assets[id].class != *class {
+                    self.assets[id].class = *class;
+                    self.settle(id);
+                }
                 Ok(())
             }
             OnAsset::Reprocess => self.reprocess(id),
@@ -282,7 +286,8 @@ impl Tenant {
                 (Nature::Plain, _) => {
                     self.tell(id, "media.asset.scanned.v1");
                     self.assets[id].status = Status::Ready;
-                    if let Some(twin) = self.twin(content, Some(id), Status::Ready) {
+                    let is_first = !std::mem::replace(&mut self.assets[id].was_ready, true);
+                    if let Some(twin) = self.twin(content, Some(id), Status::Ready).filter(|_| is_first) {
                         let left = self.assets[id].original;
                         self.assets[id].original = self.assets[twin].original;
                         self.doom_unless_named(left);

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// How long a shorter sequence is looked for: each try plays one.
-const SHORTENING: Duration = Duration::from_secs(120);
+const SHORTENING: Duration = Duration::from_secs(90);
 
 /// Where model and service part.
 pub struct Parted {
@@ -46,28 +46,38 @@ pub async fn play(stage: &Stage, sequence: &[Step]) -> Result<usize, Parted> {
     Ok(done)
 }
 
-/// Leaves out what can be left out, larger pieces first, as long as model and service still part. (A sequence is replayed in seconds, so
-/// not one step at a time from its start, as proptest would.)
-pub async fn shorten(stage: &Stage, sequence: &[Step], mut parted: Parted) -> (Vec<Step>, Parted) {
+/// Leaves out what can be left out, as long as model and service still part: all of one tenant, then larger pieces, then smaller ones. (A
+/// sequence takes seconds, so not one step at a time from its start, as proptest would.)
+pub async fn shorten(stage: &Stage, sequence: &[Step], parted: Parted) -> (Vec<Step>, Parted) {
     let begun = Instant::now();
-    let mut shortest = sequence[..parted.steps].to_vec();
-    let mut piece = shortest.len().div_ceil(2);
+    let mut shortest = (sequence[..parted.steps].to_vec(), parted);
+    for tenant in 0..TENANTS {
+        let others = |step: &Step| step.tenant() != Some(tenant);
+        shortest = shorter(stage, shortest.0.iter().filter(|step| others(step)).cloned().collect(), shortest).await;
+    }
+    let mut piece = shortest.0.len().div_ceil(2);
     while piece > 0 {
         let mut from = 0;
-        while from < shortest.len() && begun.elapsed() < SHORTENING {
-            let mut shorter = shortest.clone();
-            shorter.drain(from..(from + piece).min(shortest.len()));
-            match play(stage, &shorter).await {
-                Ok(_) => from += piece,
-                Err(still) => {
-                    shorter.truncate(still.steps);
-                    (shortest, parted) = (shorter, still);
-                }
-            }
+        while from < shortest.0.len() && begun.elapsed() < SHORTENING {
+            let (before, mut without) = (shortest.0.len(), shortest.0.clone());
+            without.drain(from..(from + piece).min(before));
+            shortest = shorter(stage, without, shortest).await;
+            from += if shortest.0.len() == before { piece } else { 0 };
         }
         piece /= 2;
     }
-    (shortest, parted)
+    shortest
+}
+
+/// The shorter one, if model and service part in it too.
+async fn shorter(stage: &Stage, without: Vec<Step>, than: (Vec<Step>, Parted)) -> (Vec<Step>, Parted) {
+    if without.len() == than.0.len() {
+        return than;
+    }
+    match play(stage, &without).await {
+        Ok(_) => than,
+        Err(parted) => (without[..parted.steps].to_vec(), parted),
+    }
 }
 
 /// Does a step twice; answers what was done, and whether both were answered alike. `None`: there is nothing to do it on.

@@ -88,6 +88,8 @@ pub struct Asset {
     pub content: usize,
     pub declared: Declared,
     pub status: Status,
+    /// A scan after that is not its first: it keeps the bytes that it names.
+    pub was_ready: bool,
     pub reason: Option<&'static str>,
     pub class: RetentionClass,
     pub created_at: Hour,

@@ -79,13 +79,27 @@ pub enum OnAsset {
     Purge,
 }
 
+impl Step {
+    /// Whom alone it concerns; `None`: all.
+    pub fn tenant(&self) -> Option<usize> {
+        match self {
+            Step::Upload { tenant, .. } | Step::On { tenant, .. } | Step::Foreign { tenant, .. } | Step::SetBundle { tenant, .. } => {
+                Some(*tenant)
+            }
+            Step::ChangePolicy { tenant, .. } | Step::EraseOwner { tenant, .. } | Step::EraseTenant { tenant } => Some(*tenant),
+            Step::Scan | Step::Sweep | Step::Wait(_) => None,
+        }
+    }
+}
+
 /// The asset that a pick chooses: mostly one that has a row.
 pub fn chosen(tenant: &Tenant, pick: Pick) -> Option<usize> {
     let mut those = tenant.existing();
     if pick.is_multiple_of(16) || those.is_empty() {
         those = (0..tenant.assets.len()).collect();
     }
-    those.get(usize::from(pick) % those.len().max(1)).copied()
+    // By its place, not by a remainder: with one asset less, most picks choose as before.
+    those.get(usize::from(pick) * those.len() >> Pick::BITS).copied()
 }
 
 /// The sequence of a number, of so many steps.
