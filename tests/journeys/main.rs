@@ -31,6 +31,8 @@ mod made;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod monitoring;
 #[cfg(test)]
 mod operations;
