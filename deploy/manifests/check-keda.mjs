@@ -1,13 +1,11 @@
 // Holds KEDA's resources, an array of JSON on stdin, against its schema, and what the schema leaves open against KEDA's documentation: fields
 // that nobody reads, and the keys of each kind of trigger. check-keda.mjs NODE_MODULES
-import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
-const modules = createRequire(`${process.argv[2]}/`);
-const load = (name) => import(pathToFileURL(modules.resolve(name)));
-const { ScaledObject } = await load("@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject");
-const { TriggerAuthentication } = await load("@kubernetes-models/keda/keda.sh/v1alpha1/TriggerAuthentication");
+const load = (kind) => import(pathToFileURL(`${process.argv[2]}/@kubernetes-models/keda/keda.sh/v1alpha1/${kind}.js`));
+const { ScaledObject } = await load("ScaledObject");
+const { TriggerAuthentication } = await load("TriggerAuthentication");
 const MODELS = { ScaledObject, TriggerAuthentication };
 
 // Of each trigger that we use: what must be told, what may be, and what comes from a TriggerAuthentication.

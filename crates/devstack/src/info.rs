@@ -105,8 +105,7 @@ pub enum DatabaseRole {
 
 impl DatabaseRole {
     /// Those that the migrations make.
-    pub const MADE: [Self; 7] =
-        [Self::Api, Self::Relay, Self::Scanner, Self::Transcoder, Self::Captioner, Self::Janitor, Self::Scaler];
+    pub const MADE: [Self; 7] = [Self::Api, Self::Relay, Self::Scanner, Self::Transcoder, Self::Captioner, Self::Janitor, Self::Scaler];
 
     /// The name in Postgres, and the password; `None` for the superuser, whose name the stack's URL holds.
     pub fn name(self) -> Option<&'static str> {
