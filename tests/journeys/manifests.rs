@@ -11,6 +11,7 @@
 //! - workers_are_scaled_by_the_sum_of_their_queue_and_its_leases
 //! - the_network_allows_the_arrows_of_the_table_and_no_others
 //! - every_image_has_a_list_of_packages_a_target_and_a_place_in_the_bake_file
+//! - with_compose_every_binary_is_locked_as_in_a_cluster_and_takes_its_settings
 
 mod images;
 mod network;

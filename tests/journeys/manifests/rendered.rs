@@ -53,12 +53,13 @@ impl Rendered {
     }
 
     pub fn containers(&self) -> Vec<Container<'_>> {
-        let of = |workload: &'_ Value| -> Vec<Container<'_>> {
-            let pod = &workload["spec"]["template"]["spec"];
-            let all = ["initContainers", "containers"].into_iter().flat_map(|list| pod[list].as_array().into_iter().flatten());
-            all.map(|spec| Container { place: format!("{}: {} {}", self.overlay, name(workload), name_of(spec)), pod, spec }).collect()
-        };
-        self.workloads().into_iter().flat_map(of).collect()
+        self.workloads().into_iter().flat_map(|workload| self.containers_of(workload)).collect()
+    }
+
+    fn containers_of<'a>(&self, workload: &'a Value) -> Vec<Container<'a>> {
+        let pod = &workload["spec"]["template"]["spec"];
+        let all = ["initContainers", "containers"].into_iter().flat_map(|kind| list(&pod[kind]));
+        all.map(|spec| Container { place: format!("{}: {} {}", self.overlay, name(workload), spec["name"]), pod, spec }).collect()
     }
 
     /// The pod and the container of one of [`SERVICES`].
@@ -71,10 +72,6 @@ impl Rendered {
 
 pub fn name(document: &Value) -> &str {
     document["metadata"]["name"].as_str().unwrap()
-}
-
-fn name_of(container: &Value) -> &str {
-    container["name"].as_str().unwrap()
 }
 
 pub fn list(value: &Value) -> impl Iterator<Item = &Value> {

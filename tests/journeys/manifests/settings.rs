@@ -66,7 +66,7 @@ fn secret(key: &str) -> &'static str {
     }
 }
 
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let ours = std::env::current_exe().unwrap();
     ours.ancestors()
         .skip(1)

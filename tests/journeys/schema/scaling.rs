@@ -15,8 +15,8 @@ const ROLE: &str = "media_scaler";
 async fn live_leases_are_counted_over_all_tenants_by_queue_and_only_while_they_last() {
     let place = place("schema-live-leases").await;
     let mut superuser = superuser(&place).await;
-    for _ in 0..2 {
-        seed(&mut superuser, AssetId::generate().as_uuid(), "x").await;
+    for marker in ["a's", "b's"] {
+        seed(&mut superuser, AssetId::generate().as_uuid(), marker).await;
     }
     let mut scaler = connect(&place, DatabaseRole::Scaler).await;
     let running = "UPDATE media.work SET queue = 'transcode', state = 'running', lease_owner = 'x'";
