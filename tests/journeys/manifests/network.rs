@@ -56,7 +56,7 @@ fn the_network_allows_the_arrows_of_the_table_and_no_others() {
             to.extend(allowed(policy));
         }
         assert_eq!(arrows, expected(overlay), "{overlay}");
-        assert_closed(&rendered);
+        assert_closed(rendered);
 
         let ours = |(from, _, _): &&Arrow| from.starts_with("media-");
         let at_their_end: BTreeSet<_> = at_servers.iter().filter(ours).cloned().collect();

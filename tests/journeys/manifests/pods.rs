@@ -78,8 +78,7 @@ fn a_pod_is_given_longer_to_stop_than_its_binary_takes() {
             assert!(given_s >= before_s + grace_s + 5, "{place}: {given_s} s for {before_s} + {grace_s}");
             // An import may take six hours (fetch.whole_timeout); the transcoder's number is held against its code by its own test.
             let holds_s = match service {
-                "media-scanner" => 6 * 3600,
-                "media-transcoder" | "media-captioner" => 6 * 3600,
+                "media-scanner" | "media-transcoder" | "media-captioner" => 6 * 3600,
                 _ => 0,
             };
             assert!(grace_s >= holds_s, "{place}: what it holds may take {holds_s} s");

@@ -55,7 +55,7 @@ fn whatever_is_referred_to_is_there_or_is_documented() {
             );
         }
         assert!(secrets.len() >= 18, "{}: {secrets:?}", rendered.overlay);
-        let known: BTreeSet<_> = if rendered.overlay == "dev" { made(&rendered) } else { documented() };
+        let known: BTreeSet<_> = if rendered.overlay == "dev" { made(rendered) } else { documented() };
         let unknown: Vec<_> = secrets.difference(&known).collect();
         assert!(unknown.is_empty(), "{}: {unknown:?}", rendered.overlay);
         if rendered.overlay == "production" {

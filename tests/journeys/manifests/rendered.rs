@@ -1,10 +1,10 @@
 //! An overlay as a cluster would get it.
 
-use std::{path::PathBuf, process::Command};
+use std::{path::PathBuf, process::Command, sync::LazyLock};
 
 use serde_json::Value;
 
-pub const OVERLAYS: [&str; 3] = ["dev", "production", "production-gvisor"];
+const OVERLAYS: [&str; 3] = ["dev", "production", "production-gvisor"];
 
 /// The six, by the name of binary, image, Deployment and Secret.
 pub const SERVICES: [&str; 6] =
@@ -23,11 +23,12 @@ pub struct Container<'a> {
 }
 
 impl Rendered {
-    pub fn all() -> Vec<Self> {
-        OVERLAYS.map(Self::of).into()
+    pub fn all() -> &'static [Self] {
+        static ALL: LazyLock<[Rendered; 3]> = LazyLock::new(|| OVERLAYS.map(Rendered::of));
+        &*ALL
     }
 
-    pub fn of(overlay: &'static str) -> Self {
+    fn of(overlay: &'static str) -> Self {
         let kubectl = media_devstack::cache_folder().unwrap().join("bin/kubectl");
         let folder = repository().join("deploy/kubernetes/overlays").join(overlay);
         let output =

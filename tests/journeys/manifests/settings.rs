@@ -8,7 +8,7 @@ fn every_binary_takes_the_settings_that_it_is_given() {
     for rendered in Rendered::all() {
         for service in SERVICES {
             let place = format!("{}: {service}", rendered.overlay);
-            let environment = environment(&rendered, service);
+            let environment = environment(rendered, service);
             assert!(environment.len() >= 3, "{place}: {environment:?}");
             let output = Command::new(program(service)).arg("--check").env_clear().envs(&environment).output().unwrap();
             assert!(output.status.success(), "{place}: {}", String::from_utf8_lossy(&output.stderr));
