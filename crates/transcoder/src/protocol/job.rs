@@ -287,7 +287,8 @@ mod tests {
         let video = media_domain::info::VideoInfo { frame_rate: (240, 1), ..Default::default() };
         let film = MediaInfo { duration_ms: Some(u64::MAX), video: Some(video), ..MediaInfo::default() };
         let longest_s = Limits::of(Group::Ladder, 1, Some(&film), &job().outputs).wall_ms / 1000;
-        let manifest = include_str!("../../../../deploy/kubernetes/base/transcoder.yaml");
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kubernetes/base/transcoder.yaml");
+        let manifest = std::fs::read_to_string(manifest).unwrap();
         let number = |before: &str| -> u64 {
             let (_, after) = manifest.split_once(before).unwrap();
             after.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
