@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR ?= $(MEDIA_CACHE)/target
 BIN := $(CARGO_TARGET_DIR)/debug
 RELEASE := $(CARGO_TARGET_DIR)/release
 
-.PHONY: help setup build demo test lint bench bench-rows demo-times fuzz model fix generated up
+.PHONY: help setup build demo test lint bench bench-rows demo-times fuzz model fix generated up images
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -31,6 +31,8 @@ lint: setup ## Formatting, clippy, what earlier versions promised, and that gene
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	deploy/check-promises
 	deploy/check-generated
+	$(MEDIA_CACHE)/bin/hadolint deploy/Dockerfile
+	deploy/check-manifests
 
 bench: setup ## What the ladder costs beside ffmpeg, and stills beside vipsthumbnail
 	cargo build --locked --release --workspace --bin media-transcoder --bin media-devstack --example bench
@@ -45,6 +47,9 @@ demo-times: build ## Three times the demo's film: seconds from upload to caption
 bench-rows: build ## Lists of a million assets, with row level security and by hand; and uploads of 2 GiB
 	MEDIA_ASSETS=1000000 $(BIN)/media-devstack run -- cargo test --locked --workspace --test journeys -- storage::scale --nocapture --test-threads 1
 	MEDIA_LARGE_MIB=2048 $(BIN)/media-devstack run -- cargo test --locked --workspace --test journeys -- large::memory --nocapture
+
+images: build ## Each image's runtime, proved without a container engine: a root of exactly its packages (as root; some minutes)
+	deploy/prove-images
 
 fuzz: build ## A thousand broken headers of each container (the tests make seventy)
 	MEDIA_FUZZ=1000 cargo test --locked --workspace --test it -- hostile::fuzz --nocapture

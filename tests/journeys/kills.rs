@@ -7,6 +7,7 @@
 //! - a_child_that_is_killed_is_noticed_and_its_job_tried_again
 //! - a_transcoder_that_slept_past_its_lease_before_complete_changes_no_object
 //! - a_transcoder_that_slept_past_its_lease_after_its_last_part_does_not_complete
+//! - a_transcoder_that_is_asked_to_stop_finishes_the_job_that_it_holds_and_begins_no_other
 //!
 //! Store:
 //! - a_complete_whose_answer_is_lost_is_found_done_by_its_own_attempt
@@ -27,6 +28,7 @@
 //! - four_relays_publish_5000_events_of_20_assets_in_order
 //! - a_broker_killed_while_events_flow_loses_none_and_keeps_their_order
 
+mod asked_to_stop;
 mod captioner;
 mod child;
 mod completion;

@@ -29,6 +29,8 @@ mod large;
 #[cfg(test)]
 mod made;
 #[cfg(test)]
+mod manifests;
+#[cfg(test)]
 mod matrix;
 #[cfg(test)]
 mod model;

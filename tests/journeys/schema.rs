@@ -11,6 +11,7 @@ mod migrations;
 mod provenance;
 mod references;
 mod roles;
+mod scaling;
 pub mod seed;
 mod status_moves;
 mod tenants;

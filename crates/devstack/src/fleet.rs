@@ -12,7 +12,7 @@ use crate::checkout;
 use crate::given::cache_folder;
 use crate::ports::Ports;
 use crate::supervise::{Farewell, watched};
-use crate::{Binary, DevstackError, Isolated, Service};
+use crate::{Binary, DevstackError, Isolated, Service, launcher};
 
 /// What tokens for a fleet are signed with.
 pub const JWT_SECRET: &str = "a secret of the development stack, no other";
@@ -81,13 +81,14 @@ impl Fleet {
     /// # Errors
     /// `NotInstalled` if it was not built.
     pub fn launch(&mut self, binary: Binary, settings: &[(&str, &str)]) -> Result<Service, DevstackError> {
-        let program = program(binary.name())?;
+        let (program, arguments) = launcher::of(binary)?;
         let admin = self.ports.next()?;
         self.started += 1;
         let log = self.folder.path().join(format!("{}-{}.log", binary.name(), self.started));
         let output = File::create(&log).map_err(DevstackError::system("making a log"))?;
         let errors = output.try_clone().map_err(DevstackError::system("making a log"))?;
         let child = watched(&program, Farewell::Kill)
+            .args(arguments)
             .env_clear()
             .envs(self.environment(binary)?)
             .env("MEDIA__ADMIN__LISTEN", admin.to_string())
@@ -106,8 +107,9 @@ impl Fleet {
     /// # Errors
     /// `ServiceDidNotStart` with what it wrote to stderr, if it did not end well.
     pub async fn once(&self, binary: Binary, arguments: &[&str]) -> Result<String, DevstackError> {
-        let program = program(binary.name())?;
+        let (program, before) = launcher::of(binary)?;
         let output = tokio::process::Command::new(&program)
+            .args(before)
             .args(arguments)
             .env_clear()
             .envs(self.environment(binary)?)

@@ -127,6 +127,6 @@ fn missing(variable: &'static str) -> DevstackError {
 
 /// An empty one counts as not set.
 #[expect(clippy::disallowed_methods, reason = "a tool for tests and developers, below `runtime::config`: this is its one place")]
-fn variable(name: &'static str) -> Option<String> {
+pub(crate) fn variable(name: &'static str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

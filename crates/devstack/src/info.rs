@@ -87,7 +87,7 @@ impl S3Identity {
     }
 }
 
-/// Whom a database knows: one login role per binary, the owner that migrates, and the superuser that tests look with.
+/// Whom a database knows: one login role per binary and one of the autoscaler, the owner that migrates, and the superuser that tests look with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DatabaseRole {
     /// The role of [`PostgresInfo::url`]: it skips row level security.
@@ -99,11 +99,13 @@ pub enum DatabaseRole {
     Transcoder,
     Captioner,
     Janitor,
+    /// Asks how much of a queue is being done, and nothing else.
+    Scaler,
 }
 
 impl DatabaseRole {
     /// Those that the migrations make.
-    pub const OF_BINARIES: [Self; 6] = [Self::Api, Self::Relay, Self::Scanner, Self::Transcoder, Self::Captioner, Self::Janitor];
+    pub const MADE: [Self; 7] = [Self::Api, Self::Relay, Self::Scanner, Self::Transcoder, Self::Captioner, Self::Janitor, Self::Scaler];
 
     /// The name in Postgres, and the password; `None` for the superuser, whose name the stack's URL holds.
     pub fn name(self) -> Option<&'static str> {
@@ -116,6 +118,7 @@ impl DatabaseRole {
             Self::Transcoder => Some("media_transcoder"),
             Self::Captioner => Some("media_captioner"),
             Self::Janitor => Some("media_janitor"),
+            Self::Scaler => Some("media_scaler"),
         }
     }
 }

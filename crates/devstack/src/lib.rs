@@ -10,6 +10,8 @@
 //! - A test that must kill a server starts a stack in which only that one is its own: [`StackOptions::beside`].
 //! - `media-devstack up` serves a person, and `media-devstack demo` shows one all that there is.
 //! - Each server can be one given by URL: [`Given::from_env`] names the variables.
+//! - Services can be put somewhere else before they run, such as into the root of their image: `MEDIA_DEVSTACK_LAUNCHER` names the
+//!   program that does it; it is given a binary's name and its path, and must become that binary (`exec`).
 
 mod checkout;
 mod clamd;
@@ -19,6 +21,7 @@ mod folder;
 mod given;
 mod info;
 mod isolated;
+mod launcher;
 mod place;
 mod ports;
 mod postgres;

@@ -111,6 +111,14 @@ impl Service {
     /// `System`; `ServiceDidNotStart` naming the limit if it goes on.
     pub async fn stop(&mut self, limit: Duration) -> Result<bool, DevstackError> {
         self.signal(Signal::TERM)?;
+        self.ended(limit).await
+    }
+
+    /// Waits for as long as `limit` until it has ended by itself or by a signal that it was sent; says whether it ended well.
+    ///
+    /// # Errors
+    /// `System`; `ServiceDidNotStart` naming the limit if it goes on.
+    pub async fn ended(&mut self, limit: Duration) -> Result<bool, DevstackError> {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.child.try_wait().map_err(DevstackError::system("waiting for a service"))? {

@@ -65,7 +65,7 @@ async fn build(admin: &mut PgConnection, postgres: &PostgresInfo, migrations: &P
     let mut database = PgConnection::connect(url.as_str()).await.map_err(failed)?;
     migrator.run(&mut database).await.map_err(|source| DevstackError::Migration { folder: migrations.to_owned(), source })?;
     database.close().await.map_err(failed)?;
-    for role in DatabaseRole::OF_BINARIES.into_iter().filter_map(DatabaseRole::name) {
+    for role in DatabaseRole::MADE.into_iter().filter_map(DatabaseRole::name) {
         set_password(admin, role).await.map_err(failed)?;
     }
     run(admin, format!("ALTER DATABASE {building} RENAME TO {name}")).await.map_err(failed)?;

@@ -47,7 +47,7 @@ fn table(place: &Isolated) -> String {
 /// Lines for a shell to read; nothing in them holds a quote.
 fn exports(place: &Isolated) -> anyhow::Result<String> {
     let mut lines: Vec<(String, String)> = place.stack().as_env()?.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    for role in DatabaseRole::OF_BINARIES.into_iter().chain([DatabaseRole::Owner]) {
+    for role in DatabaseRole::MADE.into_iter().chain([DatabaseRole::Owner]) {
         let name = role.name().unwrap_or_default().to_uppercase();
         lines.push((format!("{name}_DATABASE_URL"), place.database_url(role).to_string()));
     }

@@ -33,7 +33,7 @@ async fn a_url_is_read_by_the_scanner_alone_and_forgotten_with_the_import() {
 
     // While it is under way, each role reads it or does not.
     assert_eq!(under_way(&sql).await, (6, 6));
-    for role in DatabaseRole::OF_BINARIES {
+    for role in DatabaseRole::MADE {
         let may = may_read(&mut PgConnection::connect(world.isolated().database_url(role).as_str()).await.unwrap(), &caller).await;
         assert_eq!(may, (role == DatabaseRole::Scanner).then_some(6), "{role:?}");
     }

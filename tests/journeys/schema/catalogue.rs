@@ -19,9 +19,9 @@ pub async fn superuser(place: &Isolated) -> PgConnection {
     connect(place, DatabaseRole::Superuser).await
 }
 
-/// The roles that binaries log in as, with the names that Postgres knows.
+/// The roles that binaries and the autoscaler log in as, with the names that Postgres knows.
 pub fn login_roles() -> impl Iterator<Item = (DatabaseRole, &'static str)> {
-    DatabaseRole::OF_BINARIES.into_iter().map(|role| (role, role.name().unwrap()))
+    DatabaseRole::MADE.into_iter().map(|role| (role, role.name().unwrap()))
 }
 
 /// One table, wherever it is.

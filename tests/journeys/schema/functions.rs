@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use media_devstack::DatabaseRole;
-use media_domain::AssetId;
+use media_domain::{AssetId, work::Queue};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use uuid::Uuid;
@@ -34,12 +34,13 @@ const TOLD: [&str; 14] = [
 ];
 
 /// States of A's rows in which, between them, every function has something to tell.
-const WORLDS: [&str; 7] = [
+const WORLDS: [&str; 8] = [
     "UPDATE media.work SET state = 'waiting', not_before = '2001-01-01', lease_owner = NULL, lease_until = NULL, claimed_at = NULL;
      UPDATE media.outbox SET published_at = NULL; UPDATE media.assets SET deleted_at = NULL",
     "UPDATE media.work SET queue = 'transcode'; UPDATE media.assets SET deleted_at = '2001-01-01'",
     "UPDATE media.work SET queue = 'caption'",
     "UPDATE media.work SET state = 'running', lease_owner = 'x', lease_until = '2001-01-01'; UPDATE media.outbox SET published_at = '2001-01-01'",
+    "UPDATE media.work SET lease_until = now() + '1 hour'",
     "UPDATE media.work SET state = 'failed', lease_owner = NULL, lease_until = NULL",
     "UPDATE media.assets SET status = 'scanning'; UPDATE media.assets SET status = 'transcoding';
      UPDATE media.assets SET status = 'ready', deleted_at = NULL, archived_at = NULL;
@@ -71,6 +72,7 @@ impl Function {
                 "uuid" => ids.iter().map(|id| format!("'{id}'::uuid")).collect(),
                 // What is looked for is there: it is what A's rows hold.
                 "text" if name == "p_query" => vec![format!("'{}'::text", MARKER.replace('\'', "''"))],
+                "text" if name == "p_queue" => Queue::ALL.iter().map(|queue| format!("'{queue}'::text")).collect(),
                 "text" => vec!["'tester'::text".to_owned()],
                 "double precision" => vec!["0::double precision".to_owned()],
                 "integer" => vec!["1000".to_owned()],

@@ -3,7 +3,7 @@
 use super::catalogue::{NOT_ITS_OWN, login_roles, place, superuser, tables, texts};
 
 #[tokio::test]
-async fn the_roles_that_log_in_are_those_of_the_binaries() {
+async fn the_roles_that_log_in_are_those_of_the_binaries_and_the_autoscalers() {
     let place = place("schema-roles").await;
     let mut known = texts(
         &mut superuser(&place).await,

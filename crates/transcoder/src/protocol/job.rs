@@ -281,6 +281,24 @@ mod tests {
         assert_eq!(memory_bytes(None), 1 << 30);
     }
 
+    /// What a cluster takes away is done again from its beginning, however much of it was done.
+    #[test]
+    fn a_pod_that_is_told_to_stop_is_given_as_long_as_the_longest_work_may_take() {
+        let video = media_domain::info::VideoInfo { frame_rate: (240, 1), ..Default::default() };
+        let film = MediaInfo { duration_ms: Some(u64::MAX), video: Some(video), ..MediaInfo::default() };
+        let longest_s = Limits::of(Group::Ladder, 1, Some(&film), &job().outputs).wall_ms / 1000;
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kubernetes/base/transcoder.yaml");
+        let manifest = std::fs::read_to_string(manifest).unwrap();
+        let number = |before: &str| -> u64 {
+            let (_, after) = manifest.split_once(before).unwrap();
+            after.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
+        };
+        let grace_s = number("MEDIA__SHUTDOWN__GRACE, value: ");
+        // Its results have to be written after that.
+        assert!(grace_s >= longest_s + 60, "{grace_s} s for {longest_s} s");
+        assert!(number("terminationGracePeriodSeconds: ") >= grace_s + 5);
+    }
+
     proptest! {
         #[test]
         fn arbitrary_bytes_are_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

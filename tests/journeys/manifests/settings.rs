@@ -1,0 +1,77 @@
+use std::{collections::BTreeMap, path::PathBuf, process::Command};
+
+use super::rendered::{Rendered, SERVICES, list};
+
+/// Services refuse a setting that they do not know, and one that lacks what is required.
+#[test]
+fn every_binary_takes_the_settings_that_it_is_given() {
+    for rendered in Rendered::all() {
+        for service in SERVICES {
+            let place = format!("{}: {service}", rendered.overlay);
+            let environment = environment(rendered, service);
+            assert!(environment.len() >= 3, "{place}: {environment:?}");
+            let output = Command::new(program(service)).arg("--check").env_clear().envs(&environment).output().unwrap();
+            assert!(output.status.success(), "{place}: {}", String::from_utf8_lossy(&output.stderr));
+
+            let (_, container) = rendered.service(service);
+            let output = Command::new(program(service)).arg("--print-settings").env_clear().envs(&environment).output().unwrap();
+            let told = String::from_utf8(output.stdout).unwrap();
+            for port in list(&container["ports"]) {
+                let listens = format!("listen: 0.0.0.0:{},", port["containerPort"]);
+                assert!(told.contains(&listens), "{place}: it does not listen at {}", port["containerPort"]);
+            }
+        }
+        let job = rendered.named("Job", "media-migrate").unwrap();
+        let container = &job["spec"]["template"]["spec"]["containers"][0];
+        let output = Command::new(program("media"))
+            .args(list(&container["args"]).map(|word| word.as_str().unwrap()))
+            .arg("--help")
+            .output()
+            .unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        for variable in list(&container["env"]) {
+            let read = format!("[env: {}]", variable["name"].as_str().unwrap());
+            assert!(help.contains(&read), "nothing reads it: {read}\n{help}");
+        }
+    }
+}
+
+/// As the container would find it: what all are told, then what this one is.
+fn environment(rendered: &Rendered, service: &str) -> BTreeMap<String, String> {
+    let (_, container) = rendered.service(service);
+    let mut environment = BTreeMap::new();
+    for source in list(&container["envFrom"]) {
+        let map = rendered.named("ConfigMap", source["configMapRef"]["name"].as_str().unwrap()).unwrap();
+        environment.extend(map["data"].as_object().unwrap().iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())));
+    }
+    for variable in list(&container["env"]) {
+        let value = match variable["valueFrom"]["secretKeyRef"]["key"].as_str() {
+            None => variable["value"].as_str().unwrap().to_owned(),
+            Some(key) => secret(key).to_owned(),
+        };
+        environment.insert(variable["name"].as_str().unwrap().to_owned(), value);
+    }
+    environment
+}
+
+/// Something of the kind that the README says.
+fn secret(key: &str) -> &'static str {
+    match key {
+        "database-url" => "postgres://role:password@host:5432/media?sslmode=require",
+        "amqp-url" => "amqps://user:password@host:5671/%2f",
+        "s3-access-key-id" | "s3-secret-access-key" => "key",
+        "playback-keys" => "[{ id = \"a\", secret = \"thirty-two bytes or more of chance\" }]",
+        "hs256-secret" => "thirty-two bytes or more of chance",
+        other => panic!("a Secret's key that this test does not know: {other}"),
+    }
+}
+
+pub fn program(name: &str) -> PathBuf {
+    let ours = std::env::current_exe().unwrap();
+    ours.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{name} was not built"))
+}
