@@ -20,15 +20,16 @@ region = ""
 [s3.extra]
 "#;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Sample {
     name: String,
     s3: S3,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct S3 {
     endpoint: String,
+    #[serde(serialize_with = "hidden")]
     secret: SecretString,
     retries: u8,
     ratio: f64,
@@ -37,8 +38,8 @@ struct S3 {
     sizes: Vec<u32>,
     #[serde(with = "humantime_serde")]
     wait: Duration,
-    #[serde(deserialize_with = "empty_is_none")]
     region: Option<String>,
+    #[serde(serialize_with = "hidden")]
     extra: BTreeMap<String, SecretString>,
 }
 
