@@ -11,7 +11,8 @@ use crate::v1;
 /// Says that data is as `docs/events/schemas` describes it.
 fn fits(event_type: &str, data: &serde_json::Value) {
     let path = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/events/schemas/{}.json"), event_type);
-    let schema: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))).unwrap();
+    let schema: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))).unwrap();
     let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
     let errors: Vec<String> = validator.iter_errors(data).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{event_type}: {errors:?}");

@@ -48,9 +48,22 @@ async fn a_life_is_published_as_its_schemas_say() {
     // `events` is what the consumer gives only if each fits its schema.
     let came: BTreeSet<String> = consumer.events().into_iter().map(|event| event.event_type).collect();
     let expected = [
-        "asset.created", "asset.uploaded", "asset.scanned", "asset.quarantined", "asset.released", "asset.ready", "asset.failed",
-        "asset.deleted", "asset.undeleted", "asset.erased", "variant.created", "caption.created", "caption.approved", "caption.rejected",
-        "caption.deleted", "tenant.erased",
+        "asset.created",
+        "asset.uploaded",
+        "asset.scanned",
+        "asset.quarantined",
+        "asset.released",
+        "asset.ready",
+        "asset.failed",
+        "asset.deleted",
+        "asset.undeleted",
+        "asset.erased",
+        "variant.created",
+        "caption.created",
+        "caption.approved",
+        "caption.rejected",
+        "caption.deleted",
+        "tenant.erased",
     ];
     let missing: Vec<_> = expected.iter().filter(|name| !came.contains(&format!("media.{name}.v1"))).collect();
     assert!(missing.is_empty(), "{missing:?} did not come, but {came:?}");

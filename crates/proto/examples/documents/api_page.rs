@@ -30,7 +30,7 @@ pub fn page(contract: &Contract) -> Result<String, Error> {
         writeln!(page, "\n## What the services share")?;
         types(&mut page, file)?;
     }
-    Ok(page)
+    Ok(page.replace("\n\n\n", "\n\n").trim_end().to_owned() + "\n")
 }
 
 fn write_method(page: &mut String, service: &str, method: &MethodDescriptorProto, comment: &str) -> Result<(), Error> {
@@ -91,12 +91,15 @@ fn write_enum(page: &mut String, file: &File, list: &EnumDescriptorProto, name: 
 }
 
 fn type_of(message: &DescriptorProto, field: &FieldDescriptorProto) -> String {
-    if let Some(entry) = message.nested_type.iter().find(|nested| is_map(nested) && field.type_name().ends_with(&format!(".{}", nested.name()))) {
+    if let Some(entry) =
+        message.nested_type.iter().find(|nested| is_map(nested) && field.type_name().ends_with(&format!(".{}", nested.name())))
+    {
         let of = |number: i32| entry.field.iter().find(|field| field.number() == number).map_or_else(String::new, scalar);
         return format!("map of {} to {}", of(1), of(2));
     }
     let kind = scalar(field);
-    let oneof = field.oneof_index.filter(|_| !field.proto3_optional()).and_then(|index| message.oneof_decl.get(usize::try_from(index).ok()?));
+    let oneof =
+        field.oneof_index.filter(|_| !field.proto3_optional()).and_then(|index| message.oneof_decl.get(usize::try_from(index).ok()?));
     match (field.label(), oneof) {
         (prost_types::field_descriptor_proto::Label::Repeated, _) => format!("repeated {kind}"),
         (_, Some(oneof)) => format!("{kind}, one of `{}`", oneof.name()),

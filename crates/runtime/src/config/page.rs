@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use toml::{Table, Value};
-use toml_edit::{Document, Item, TableLike};
+use toml_edit::{DocumentMut, Item, Table as Section};
 
 use super::given::{Given, Refusal};
 use super::{COMMON_DEFAULTS, CommonSettings, Problem, Problems, Settings, layers, shown};
@@ -22,11 +22,15 @@ pub(crate) fn page<C: Settings>(name: &str, defaults: &str) -> Result<String, Pr
 fn rows<T: Settings>(defaults: &str) -> Result<String, Problem> {
     let wrong = |reason: String| Problem::new("the defaults", reason);
     let known = layers::parse(defaults, "the defaults")?;
-    let document = Document::parse(defaults).map_err(|error| wrong(error.message().to_owned()))?;
+    let document = defaults.parse::<DocumentMut>().map_err(|error| wrong(error.message().to_owned()))?;
     let mut rows = String::new();
-    let mut open = vec![(Vec::new(), document.as_table() as &dyn TableLike)];
+    let mut open: Vec<(Vec<&str>, &Section)> = vec![(Vec::new(), document.as_table())];
     while let Some((path, table)) = open.pop() {
         let mut below = Vec::new();
+        let about = sentences(table.decor().prefix().and_then(|it| it.as_str()).unwrap_or_default());
+        if !about.is_empty() {
+            writeln!(rows, "| `{}` | | | | {about} |", path.join(".")).map_err(|error| wrong(error.to_string()))?;
+        }
         for (key, item) in table.iter() {
             let path = [path.clone(), vec![key]].concat();
             match item {
@@ -41,7 +45,7 @@ fn rows<T: Settings>(defaults: &str) -> Result<String, Problem> {
                     let row = format!("| `{setting}` | `MEDIA__{variable}` | {secret}{kind} | `{default}` | {what} |");
                     writeln!(rows, "{row}").map_err(|error| wrong(error.to_string()))?;
                 }
-                item => below.extend(item.as_table_like().map(|table| (path, table))),
+                item => below.extend(item.as_table().map(|table| (path, table))),
             }
         }
         open.extend(below.into_iter().rev());
@@ -58,27 +62,29 @@ fn kind<T: Settings>(known: &Table, path: &[&str]) -> Option<String> {
     };
     let nothing = || Value::Array(Vec::new());
     match answer(nothing()) {
-        Some(kind) => Some(unit(path) + &kind),
+        Some(kind) => Some(kind + unit(path)),
         // What takes an empty list is a list: what of?
         None => answer(Value::Array(vec![nothing()])).map(|kind| format!("a list, each {kind}")),
     }
 }
 
 /// Names carry their units.
-fn unit(path: &[&str]) -> String {
+fn unit(path: &[&str]) -> &'static str {
     let name = path.last().copied().unwrap_or_default();
-    let unit = match name {
-        _ if name.ends_with("bytes_per_second") => "bytes in a second: ",
-        _ if name.ends_with("per_second") => "in a second: ",
-        _ if name.contains("bytes") => "bytes: ",
-        _ => "",
-    };
-    unit.to_owned()
+    if name.ends_with("bytes_per_second") {
+        ", bytes in a second"
+    } else if name.ends_with("per_second") {
+        ", in a second"
+    } else if name.contains("bytes") {
+        ", bytes"
+    } else {
+        ""
+    }
 }
 
-/// The last paragraph of a comment, for a cell of a table. A line that is indented begins a line.
+/// The paragraph that stands right above, for a cell of a table. A line that is indented begins a line.
 fn sentences(comment: &str) -> String {
-    let paragraph = comment.trim_end().rsplit("\n\n").next().unwrap_or_default();
+    let paragraph = comment.rsplit("\n\n").next().unwrap_or_default();
     let mut text = String::new();
     for line in paragraph.lines().filter_map(|line| line.trim().strip_prefix('#')) {
         text += match line.strip_prefix("   ") {
