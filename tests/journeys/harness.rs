@@ -14,6 +14,7 @@ pub mod contract;
 pub mod glacier;
 pub mod query_tap;
 pub mod samples;
+pub mod schemas;
 pub mod store_proxy;
 pub mod web;
 pub mod world;

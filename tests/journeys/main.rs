@@ -15,6 +15,8 @@ mod drill;
 #[cfg(test)]
 mod erasure;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod houses;
