@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR ?= $(MEDIA_CACHE)/target
 BIN := $(CARGO_TARGET_DIR)/debug
 RELEASE := $(CARGO_TARGET_DIR)/release
 
-.PHONY: help setup build demo test lint bench bench-rows demo-times fuzz model fix generated up images
+.PHONY: rehearse-upgrade help setup build demo test lint bench bench-rows demo-times fuzz model fix generated up images
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ bench-rows: build ## Lists of a million assets, with row level security and by h
 
 images: build ## Each image's runtime, proved without a container engine: a root of exactly its packages (as root; some minutes)
 	deploy/prove-images
+
+rehearse-upgrade: build ## Roll from the version that is out to this one, under load
+	deploy/rehearse-upgrade
 
 fuzz: build ## A thousand broken headers of each container (the tests make seventy)
 	MEDIA_FUZZ=1000 cargo test --locked --workspace --test it -- hostile::fuzz --nocapture

@@ -51,6 +51,8 @@ mod progress;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod rehearsal;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod retention;

@@ -90,7 +90,7 @@ pub struct UploadsConfig {
     pub idle_max: Duration,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct WatchConfig {
     pub streams_max: usize,

@@ -35,6 +35,8 @@ pub struct Fleet {
     settings: BTreeMap<String, String>,
     started: u32,
     ports: FleetPorts,
+    /// Where its programs are, if not beside the one that runs.
+    programs: Option<PathBuf>,
 }
 
 impl Fleet {
@@ -44,11 +46,16 @@ impl Fleet {
         let folder =
             tempfile::Builder::new().prefix("media-fleet-").tempdir().map_err(DevstackError::system("making a temporary folder"))?;
         let mut ports = FleetPorts::default();
-        Ok(Self { isolated, folder, grpc: ports.next()?, http: ports.next()?, settings: BTreeMap::new(), started: 0, ports })
+        Ok(Self { isolated, folder, grpc: ports.next()?, http: ports.next()?, settings: BTreeMap::new(), started: 0, ports, programs: None })
     }
 
     pub fn isolated(&self) -> &Isolated {
         &self.isolated
+    }
+
+    /// Takes the programs of the services that are started from now on out of a folder: those of another version.
+    pub fn take_programs_from(&mut self, folder: &Path) {
+        self.programs = Some(folder.to_owned());
     }
 
     /// Lays a setting over those of every binary that is started from now on and has it: `MEDIA__SWEEPS__WORK_EVERY`.
@@ -81,7 +88,10 @@ impl Fleet {
     /// # Errors
     /// `NotInstalled` if it was not built.
     pub fn launch(&mut self, binary: Binary, settings: &[(&str, &str)]) -> Result<Service, DevstackError> {
-        let (program, arguments) = launcher::of(binary)?;
+        let (program, arguments) = match &self.programs {
+            Some(folder) => (folder.join(binary.name()), Vec::new()),
+            None => launcher::of(binary)?,
+        };
         let admin = self.ports.next()?;
         self.started += 1;
         let log = self.folder.path().join(format!("{}-{}.log", binary.name(), self.started));

@@ -123,10 +123,11 @@ impl Janitor {
         Ok(())
     }
 
-    async fn round(&self) -> anyhow::Result<[(&'static str, u64); 13]> {
+    async fn round(&self) -> anyhow::Result<[(&'static str, u64); 14]> {
         Ok([
             ("expired_leases", expired_leases::sweep(self).await?),
             ("idle_queues", idle_queues::sweep(self).await?),
+            ("lost_completions", lost_completions::sweep(self).await?),
             ("abandoned_uploads", abandoned_uploads::sweep(self).await?),
             ("stale_output_uploads", stale_output_uploads::sweep(self).await?),
             ("changed_policies", changed_policies::sweep(self).await?),
