@@ -79,15 +79,14 @@ async fn call(rotation: Arc<Rotation>, number: usize) {
         caller.complete(&id).await.unwrap();
         caller.assets.list_assets(ListAssetsRequest::default()).await.unwrap();
         drop(apis);
-        let apis = rotation.apis.read().await;
-        let mut caller = Caller::connect(apis.last().unwrap(), tenant).await;
-        drop(apis);
-        // Whoever polls goes to another api when his is leaving: here each question is a call of its own.
+        // Whoever polls goes to another api when his is leaving.
+        let mut at = String::new();
         let until = Instant::now() + LIMIT;
         loop {
             let apis = rotation.apis.read().await;
-            if !apis.contains(&caller.url) {
-                caller = Caller::connect(apis.last().unwrap(), tenant).await;
+            if !apis.contains(&at) {
+                at.clone_from(apis.last().unwrap());
+                caller = Caller::connect(&at, tenant).await;
             }
             let status = caller.get(&id).await.asset.unwrap().status();
             drop(apis);
