@@ -25,10 +25,10 @@ async fn a_transcoder_that_is_asked_to_stop_finishes_the_job_that_it_holds_and_b
     scene.caller.until(&picture, AssetStatus::Transcoding, LIMIT).await;
     part.let_go();
     assert!(first.ended(LIMIT).await.unwrap(), "it ended well");
-    assert_eq!(scene.attempts(&film, "ladder").await, 1, "the ladder was finished by the pod that had begun it");
     assert_eq!(scene.attempts(&picture, "probe").await, 0, "what came after the signal waits for another");
 
     let _second = scene.worker(Binary::Transcoder).await;
     scene.assert_ready_once(&film).await;
+    assert_eq!(scene.attempts(&film, "ladder").await, 1, "the ladder was finished by the pod that had begun it");
     scene.caller.until(&picture, AssetStatus::Ready, LIMIT).await;
 }
