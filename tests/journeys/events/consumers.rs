@@ -126,7 +126,7 @@ async fn an_example_takes_each_event_once_and_notices_what_has_not_come(name: &s
 
     // One is lost on its way.
     example.kill();
-    caller.assets.undelete_asset(UndeleteAssetRequest { asset_id: asset.clone() }).await.unwrap();
+    caller.assets.undelete_asset(UndeleteAssetRequest { asset_id: asset.clone(), ..Default::default() }).await.unwrap();
     let lost = eventually("an event waits for the consumer", LIMIT, async || {
         channel.basic_get("example".into(), BasicGetOptions::default()).await.unwrap().ok_or(())
     })
@@ -146,7 +146,7 @@ async fn an_example_takes_each_event_once_and_notices_what_has_not_come(name: &s
     assert_eq!(numbers(&lines), [1, 2, 3, 5, 4]);
     assert_eq!(lines[4]["missing"], serde_json::json!([]), "{lines:?}");
     // What comes last shows that the fifth, which was replayed too, was not taken again.
-    caller.assets.undelete_asset(UndeleteAssetRequest { asset_id: asset.clone() }).await.unwrap();
+    caller.assets.undelete_asset(UndeleteAssetRequest { asset_id: asset.clone(), ..Default::default() }).await.unwrap();
     assert_eq!(numbers(&example.until_longer(6).await), [1, 2, 3, 5, 4, 6]);
 }
 

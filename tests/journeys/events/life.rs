@@ -25,7 +25,7 @@ async fn a_life_is_published_as_its_schemas_say() {
     let picture = caller.upload(AssetKind::Image, "picture.png", &samples::picture(613, 347)).await;
     caller.until(&picture, AssetStatus::Ready, LIMIT).await;
     caller.assets.delete_asset(DeleteAssetRequest { asset_id: picture.clone(), ..Default::default() }).await.unwrap();
-    caller.assets.undelete_asset(UndeleteAssetRequest { asset_id: picture.clone() }).await.unwrap();
+    caller.assets.undelete_asset(UndeleteAssetRequest { asset_id: picture.clone(), ..Default::default() }).await.unwrap();
 
     let film = caller.create(caller.request(AssetKind::Video, "film.mp4", 1_000)).await.asset.unwrap().id;
     let first = caller.import(&film, "en", CaptionKind::Captions, VTT).await.unwrap();
