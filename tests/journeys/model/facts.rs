@@ -16,8 +16,7 @@ pub type Facts = BTreeSet<String>;
 
 /// All that is compared, in one look. Hours are whole ones: what a sequence takes by itself is lost in them.
 const LOOK: &str = "
-    WITH told AS (DELETE FROM stage.told RETURNING *),
-      hours AS (SELECT 3600.0 AS of)
+    WITH told AS (DELETE FROM stage.told RETURNING *)
     SELECT jsonb_build_object(
       'asset', (SELECT jsonb_agg(to_jsonb(a) || jsonb_build_object(
           'kept', round(extract(epoch FROM a.retention_until - now()) / 3600), 'gone', round(extract(epoch FROM now() - a.deleted_at) / 3600),

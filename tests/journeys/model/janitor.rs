@@ -24,11 +24,19 @@ impl Tenant {
             Self::running_erasures,
             Self::doomed_blobs,
         ];
-        sweeps.into_iter().fold(false, |taken, sweep| sweep(self) || taken)
+        let mut taken = false;
+        for sweep in sweeps {
+            taken |= sweep(self);
+        }
+        taken
     }
 
     fn each(&mut self, mut sweep: impl FnMut(&mut Self, usize) -> bool) -> bool {
-        self.existing().into_iter().fold(false, |taken, id| sweep(self, id) || taken)
+        let mut taken = false;
+        for id in self.existing() {
+            taken |= sweep(self, id);
+        }
+        taken
     }
 
     fn abandoned_uploads(&mut self) -> bool {

@@ -32,7 +32,7 @@ pub async fn play(stage: &Stage, sequence: &[Step]) -> Result<usize, Parted> {
         done += 1;
         said.push_str(&format!("  {told}\n"));
         let expected: Facts = model.iter_mut().enumerate().flat_map(|(number, tenant)| facts::expected(number, tenant)).collect();
-        let found = facts::found(&real).await;
+        let found = Box::pin(facts::found(&real)).await;
         if answers.is_ok() && expected == found {
             continue;
         }
