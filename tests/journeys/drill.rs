@@ -83,8 +83,12 @@ async fn all_that_a_dump_knew_reaches_its_end_after_database_and_broker_were_los
         caller.until(asset, AssetStatus::Ready, LIMIT).await;
     }
     println!("restored, and all assets of the dump at their end, after {:.1} s", began.elapsed().as_secs_f64());
-    assert!(caller.assets.get_asset(media_proto::v1::GetAssetRequest { asset_id: late.clone() }).await.is_err(), "nobody knows of it any more");
-    let played = caller.playback.get_playback(GetPlaybackRequest { asset_id: working.clone() }).await.unwrap().into_inner().playback.unwrap();
+    assert!(
+        caller.assets.get_asset(media_proto::v1::GetAssetRequest { asset_id: late.clone() }).await.is_err(),
+        "nobody knows of it any more"
+    );
+    let played =
+        caller.playback.get_playback(GetPlaybackRequest { asset_id: working.clone() }).await.unwrap().into_inner().playback.unwrap();
     let image = &played.images.first().expect("a picture to show").url;
     assert!(reqwest::get(image).await.unwrap().status().is_success());
     // What followed is told to whoever listens at the new broker.

@@ -153,12 +153,17 @@ async fn a_roll_out_under_load_fails_no_call_and_loses_no_work() {
         caller.await.unwrap();
     }
     let (calls, assets) = (rotation.calls.load(Ordering::Relaxed), rotation.assets.load(Ordering::Relaxed));
-    println!("{calls} calls and {assets} assets, {by_the_old} of them before the migrations; none failed, {:.0} s", began.elapsed().as_secs_f64());
+    println!(
+        "{calls} calls and {assets} assets, {by_the_old} of them before the migrations; none failed, {:.0} s",
+        began.elapsed().as_secs_f64()
+    );
     assert!(by_the_old > 0 && assets > by_the_old);
 
     let mut superuser = PgConnection::connect(database.as_str()).await.unwrap();
-    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM media.work WHERE state <> 'succeeded'").fetch_one(&mut superuser).await.unwrap();
-    let lost: i64 = sqlx::query_scalar("SELECT count(*) FROM media.assets WHERE status <> 'ready'").fetch_one(&mut superuser).await.unwrap();
+    let left: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM media.work WHERE state <> 'succeeded'").fetch_one(&mut superuser).await.unwrap();
+    let lost: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM media.assets WHERE status <> 'ready'").fetch_one(&mut superuser).await.unwrap();
     assert_eq!((left, lost), (0, 0), "work and assets that did not come to a good end");
     drop(after);
 }

@@ -46,7 +46,16 @@ impl Fleet {
         let folder =
             tempfile::Builder::new().prefix("media-fleet-").tempdir().map_err(DevstackError::system("making a temporary folder"))?;
         let mut ports = FleetPorts::default();
-        Ok(Self { isolated, folder, grpc: ports.next()?, http: ports.next()?, settings: BTreeMap::new(), started: 0, ports, programs: None })
+        Ok(Self {
+            isolated,
+            folder,
+            grpc: ports.next()?,
+            http: ports.next()?,
+            settings: BTreeMap::new(),
+            started: 0,
+            ports,
+            programs: None,
+        })
     }
 
     pub fn isolated(&self) -> &Isolated {

@@ -19,10 +19,15 @@ impl Settings for JanitorConfig {
     fn problems(&self) -> Vec<Problem> {
         let SweepsConfig { work_every, storage_every, lost_after, restores_every, .. } = &self.sweeps;
         let faults = [self.database.faults(), self.s3.faults()].concat().into_iter().map(Problem::from);
-        let never = [("sweeps.work_every", work_every), ("sweeps.storage_every", storage_every), ("sweeps.lost_after", lost_after), ("sweeps.restores_every", restores_every)]
-            .into_iter()
-            .filter(|(_, every)| every.is_zero())
-            .map(|(place, _)| Problem::new(place, "must be longer than nothing"));
+        let never = [
+            ("sweeps.work_every", work_every),
+            ("sweeps.storage_every", storage_every),
+            ("sweeps.lost_after", lost_after),
+            ("sweeps.restores_every", restores_every),
+        ]
+        .into_iter()
+        .filter(|(_, every)| every.is_zero())
+        .map(|(place, _)| Problem::new(place, "must be longer than nothing"));
         faults.chain(never).collect()
     }
 }

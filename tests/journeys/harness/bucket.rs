@@ -6,8 +6,8 @@ use aws_sdk_s3::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
     types::{
-        BucketLifecycleConfiguration, CompletedMultipartUpload, CompletedPart, CorsConfiguration, CorsRule, ExpirationStatus, LifecycleExpiration, LifecycleRule,
-        LifecycleRuleFilter, Part,
+        BucketLifecycleConfiguration, CompletedMultipartUpload, CompletedPart, CorsConfiguration, CorsRule, ExpirationStatus,
+        LifecycleExpiration, LifecycleRule, LifecycleRuleFilter, Part,
     },
 };
 use media_devstack::{Isolated, S3Identity};

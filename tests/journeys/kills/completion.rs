@@ -24,7 +24,11 @@ async fn an_upload_whose_completion_was_lost_goes_on_by_itself() {
     let _janitor = world.start(Binary::Janitor, &[("MEDIA__SWEEPS__LOST_AFTER", "1s")]).await;
     let lost = lost.asset.unwrap().id;
     caller.until(&lost, AssetStatus::Ready, LIMIT).await;
-    assert_eq!(caller.complete(&lost).await.unwrap().status(), AssetStatus::Ready, "a call that comes late is answered as if it had done it");
+    assert_eq!(
+        caller.complete(&lost).await.unwrap().status(),
+        AssetStatus::Ready,
+        "a call that comes late is answered as if it had done it"
+    );
     let open = open.asset.unwrap().id;
     assert_eq!(caller.get(&open).await.asset.unwrap().status(), AssetStatus::Uploading);
     caller.complete(&open).await.unwrap();
