@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR ?= $(MEDIA_CACHE)/target
 BIN := $(CARGO_TARGET_DIR)/debug
 RELEASE := $(CARGO_TARGET_DIR)/release
 
-.PHONY: help setup build demo test lint bench bench-rows demo-times fuzz fix generated up
+.PHONY: help setup build demo test lint bench bench-rows demo-times fuzz model fix generated up
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ bench-rows: build ## Lists of a million assets, with row level security and by h
 
 fuzz: build ## A thousand broken headers of each container (the tests make seventy)
 	MEDIA_FUZZ=1000 cargo test --locked --workspace --test it -- hostile::fuzz --nocapture
+
+model: build ## Fifty thousand steps of the service beside a model of it (the tests play five thousand)
+	MEDIA_MODEL_STEPS=50000 $(BIN)/media-devstack run -- cargo test --locked --workspace --test journeys -- model:: --nocapture
 
 fix: setup ## Mend what can be mended by itself
 	cargo fmt --all

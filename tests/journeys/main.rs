@@ -27,6 +27,8 @@ mod large;
 #[cfg(test)]
 mod made;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod pass_through;

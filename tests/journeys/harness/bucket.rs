@@ -25,6 +25,15 @@ pub struct Bucket {
 
 impl Bucket {
     pub fn of(isolated: &Isolated) -> Self {
+        Self::named(isolated, isolated.bucket())
+    }
+
+    /// The one where infected originals go.
+    pub fn quarantine_of(isolated: &Isolated) -> Self {
+        Self::named(isolated, isolated.quarantine_bucket())
+    }
+
+    fn named(isolated: &Isolated, name: &str) -> Self {
         let keys = isolated.s3_credentials(S3Identity::Admin);
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -33,7 +42,7 @@ impl Bucket {
             .credentials_provider(Credentials::new(&keys.access_key, &keys.secret_key, None, None, "journey"))
             .force_path_style(isolated.stack().s3.path_style)
             .build();
-        Self { client: Client::from_conf(config), name: isolated.bucket().to_owned() }
+        Self { client: Client::from_conf(config), name: name.to_owned() }
     }
 
     /// All objects, by key.
@@ -52,6 +61,18 @@ impl Bucket {
     pub async fn uploads(&self) -> Vec<String> {
         let page = self.client.list_multipart_uploads().bucket(&self.name).send().await.unwrap();
         page.uploads().iter().map(|upload| upload.key().unwrap().to_owned()).collect()
+    }
+
+    /// Removes all objects, and all uploads that are open.
+    pub async fn clear(&self) {
+        for key in self.objects().await.keys() {
+            self.client.delete_object().bucket(&self.name).key(key).send().await.unwrap();
+        }
+        let page = self.client.list_multipart_uploads().bucket(&self.name).send().await.unwrap();
+        for upload in page.uploads() {
+            let abort = self.client.abort_multipart_upload().bucket(&self.name);
+            abort.key(upload.key().unwrap()).upload_id(upload.upload_id().unwrap()).send().await.unwrap();
+        }
     }
 
     pub async fn bytes(&self, key: &str) -> Vec<u8> {
