@@ -127,12 +127,17 @@ pub(crate) struct Loaded<C> {
 
 const COMMON_DEFAULTS: &str = include_str!("../defaults.toml");
 
-/// Checks that a binary's defaults can be read and name exactly the settings that it knows: for a binary's tests.
+/// Checks that a binary's defaults can be read, name exactly the settings that it knows and say what each is for: for a binary's tests.
 ///
 /// # Errors
 /// What is wrong with them, including rules that hold only once an operator has given what is required.
 pub fn check_defaults<C: Settings>(defaults: &str) -> Result<(), Problems> {
-    load::<C>(defaults, None, []).map(|_| ())
+    let silent = page::without_comment(defaults).map_err(|it| Problems(vec![it]))?;
+    match load::<C>(defaults, None, []) {
+        Err(Problems(problems)) => Err(Problems([problems, silent].concat())),
+        Ok(_) if silent.is_empty() => Ok(()),
+        Ok(_) => Err(Problems(silent)),
+    }
 }
 
 pub(crate) fn load<C: Settings>(

@@ -1,8 +1,6 @@
 //! A page of all settings: keys, defaults and what they are for stand in the defaults, types and limits in the structs, which are
 //! asked for them by a value that cannot be right.
 
-use std::fmt::Write as _;
-
 use toml::{Table, Value};
 use toml_edit::{DocumentMut, Item, Table as Section};
 
@@ -20,37 +18,59 @@ pub(crate) fn page<C: Settings>(name: &str, defaults: &str) -> Result<String, Pr
 }
 
 fn rows<T: Settings>(defaults: &str) -> Result<String, Problem> {
-    let wrong = |reason: String| Problem::new("the defaults", reason);
     let known = layers::parse(defaults, "the defaults")?;
-    let document = defaults.parse::<DocumentMut>().map_err(|error| wrong(error.message().to_owned()))?;
     let mut rows = String::new();
-    let mut open: Vec<(Vec<&str>, &Section)> = vec![(Vec::new(), document.as_table())];
+    for Entry { path, default, what } in entries(defaults)? {
+        let setting = path.join(".");
+        let Some(default) = default else {
+            rows += &format!("| `{setting}` | | | | {what} |\n");
+            continue;
+        };
+        let path = path.iter().map(String::as_str).collect::<Vec<_>>();
+        let kind = kind::<T>(&known, &path).ok_or_else(|| Problem::new(&setting, "takes anything"))?;
+        let secret = if shown::hides::<T>(&known, &path) { "secret: " } else { "" };
+        let variable = path.join("__").to_uppercase();
+        rows += &format!("| `{setting}` | `MEDIA__{variable}` | {secret}{kind} | `{default}` | {what} |\n");
+    }
+    Ok(rows)
+}
+
+/// The settings of which nothing says what they are for.
+pub(super) fn without_comment(defaults: &str) -> Result<Vec<Problem>, Problem> {
+    let silent = entries(defaults)?.into_iter().filter(|entry| entry.what.is_empty());
+    Ok(silent.map(|entry| Problem::new(entry.path.join("."), "has no comment in the defaults")).collect())
+}
+
+/// A setting, or a table that has a comment of its own: then without a default.
+struct Entry {
+    path: Vec<String>,
+    default: Option<String>,
+    what: String,
+}
+
+fn entries(defaults: &str) -> Result<Vec<Entry>, Problem> {
+    let document = defaults.parse::<DocumentMut>().map_err(|error| Problem::new("the defaults", error.message()))?;
+    let mut entries = Vec::new();
+    let mut open: Vec<(Vec<String>, &Section)> = vec![(Vec::new(), document.as_table())];
     while let Some((path, table)) = open.pop() {
         let mut below = Vec::new();
-        let about = sentences(table.decor().prefix().and_then(|it| it.as_str()).unwrap_or_default());
-        if !about.is_empty() {
-            writeln!(rows, "| `{}` | | | | {about} |", path.join(".")).map_err(|error| wrong(error.to_string()))?;
+        let what = sentences(table.decor().prefix().and_then(|it| it.as_str()));
+        if !what.is_empty() {
+            entries.push(Entry { path: path.clone(), default: None, what });
         }
         for (key, item) in table.iter() {
-            let path = [path.clone(), vec![key]].concat();
+            let path = [path.as_slice(), &[key.to_owned()]].concat();
             match item {
                 Item::Value(value) => {
-                    let comment = table.key(key).and_then(|key| key.leaf_decor().prefix()).and_then(|it| it.as_str());
-                    let default = value.to_string();
-                    let default = default.trim();
-                    let secret = shown::hides::<T>(&known, &path);
-                    let kind = kind::<T>(&known, &path).ok_or_else(|| wrong(format!("{} takes anything", path.join("."))))?;
-                    let (setting, variable) = (path.join("."), path.join("__").to_uppercase());
-                    let (secret, what) = (if secret { "secret: " } else { "" }, sentences(comment.unwrap_or_default()));
-                    let row = format!("| `{setting}` | `MEDIA__{variable}` | {secret}{kind} | `{default}` | {what} |");
-                    writeln!(rows, "{row}").map_err(|error| wrong(error.to_string()))?;
+                    let what = sentences(table.key(key).and_then(|key| key.leaf_decor().prefix()).and_then(|it| it.as_str()));
+                    entries.push(Entry { path, default: Some(value.to_string().trim().to_owned()), what });
                 }
                 item => below.extend(item.as_table().map(|table| (path, table))),
             }
         }
         open.extend(below.into_iter().rev());
     }
-    Ok(rows)
+    Ok(entries)
 }
 
 /// What the struct takes at `path`, in its own words.
@@ -83,8 +103,8 @@ fn unit(path: &[&str]) -> &'static str {
 }
 
 /// The paragraph that stands right above, for a cell of a table. A line that is indented begins a line.
-fn sentences(comment: &str) -> String {
-    let paragraph = comment.rsplit("\n\n").next().unwrap_or_default();
+fn sentences(comment: Option<&str>) -> String {
+    let paragraph = comment.unwrap_or_default().rsplit("\n\n").next().unwrap_or_default();
     let mut text = String::new();
     for line in paragraph.lines().filter_map(|line| line.trim().strip_prefix('#')) {
         text += match line.strip_prefix("   ") {

@@ -264,6 +264,15 @@ fn a_default_that_nothing_reads_is_refused() {
 }
 
 #[test]
+fn a_default_of_which_nothing_says_what_it_is_for_is_refused() {
+    let commented = DEFAULTS.lines().map(|line| if line.contains('=') { format!("# For tests.\n{line}\n") } else { format!("{line}\n") });
+    let commented = commented.collect::<String>();
+    check_defaults::<Sample>(&commented).unwrap();
+    let refusal = check_defaults::<Sample>(&commented.replace("# For tests.\nretries", "retries")).unwrap_err();
+    assert_eq!(refusal.0, [Problem::new("s3.retries", "has no comment in the defaults")]);
+}
+
+#[test]
 fn a_setting_without_a_default_is_refused() {
     let refusal = check_defaults::<Sample>(&DEFAULTS.replace("retries = 3", "")).unwrap_err();
     assert!(refusal.to_string().contains("missing field `retries`"), "{refusal}");
