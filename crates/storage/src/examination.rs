@@ -23,7 +23,7 @@ pub struct Examination {
 /// A schema beside the migrations that this code was built with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SchemaVersion {
-    /// The last migration that was applied; 0: none.
+    /// The last migration that was applied; 0: none, or it is too old to say.
     pub applied: i64,
     /// The last one that this code knows.
     pub known: i64,
@@ -51,17 +51,14 @@ impl Database {
     /// [`StorageError::Unavailable`] and the like.
     pub async fn schema_version(&self) -> Result<SchemaVersion, StorageError> {
         let known = migrate::newest();
-        // A schema from before the one that lets services read this has no such table for them.
-        let readable =
-            sqlx::query_scalar!(r#"SELECT coalesce(has_table_privilege(to_regclass('_sqlx_migrations'), 'SELECT'), false) AS "readable!""#)
-                .fetch_one(self.pool())
-                .await?;
-        if !readable {
-            return Ok(SchemaVersion { applied: 0, known });
-        }
-        let applied = sqlx::query_scalar!(r#"SELECT coalesce(max(version), 0) AS "applied!" FROM _sqlx_migrations WHERE success"#)
+        // Older schemas do not say it.
+        let says = sqlx::query_scalar!(r#"SELECT to_regprocedure('media.schema_version()') IS NOT NULL AS "says!""#)
             .fetch_one(self.pool())
             .await?;
+        if !says {
+            return Ok(SchemaVersion { applied: 0, known });
+        }
+        let applied = sqlx::query_scalar!(r#"SELECT media.schema_version() AS "applied!""#).fetch_one(self.pool()).await?;
         Ok(SchemaVersion { applied, known })
     }
 

@@ -198,7 +198,8 @@ impl Real<'_> {
                 caller.retention.remove_reference(request).await.map(drop)
             }
             OnAsset::Hold => {
-                let answer = caller.retention.place_hold(PlaceHoldRequest { asset_id, reason: "a case".to_owned(), ..Default::default() }).await?;
+                let answer =
+                    caller.retention.place_hold(PlaceHoldRequest { asset_id, reason: "a case".to_owned(), ..Default::default() }).await?;
                 asset.holds.push(answer.into_inner().hold.unwrap().id);
                 Ok(())
             }

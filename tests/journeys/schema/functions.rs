@@ -36,7 +36,8 @@ const TOLD: [&str; 14] = [
 /// States of A's rows in which, between them, every function has something to tell.
 const WORLDS: [&str; 8] = [
     "UPDATE media.work SET state = 'waiting', not_before = '2001-01-01', lease_owner = NULL, lease_until = NULL, claimed_at = NULL;
-     UPDATE media.outbox SET published_at = NULL; UPDATE media.assets SET deleted_at = NULL",
+     UPDATE media.outbox SET published_at = NULL; UPDATE media.assets SET deleted_at = NULL;
+     UPDATE media.dead_letters SET redriven_at = NULL",
     "UPDATE media.work SET queue = 'transcode'; UPDATE media.assets SET deleted_at = '2001-01-01'",
     "UPDATE media.work SET queue = 'caption'",
     "UPDATE media.work SET state = 'running', lease_owner = 'x', lease_until = '2001-01-01'; UPDATE media.outbox SET published_at = '2001-01-01'",

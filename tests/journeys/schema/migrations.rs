@@ -35,6 +35,14 @@ async fn the_template_of_tests_is_what_migrating_makes() {
     assert_eq!(state(&url).await, state(&place.database_url(DatabaseRole::Owner)).await);
 }
 
+/// By it a service knows whether the schema is as new as it is.
+#[tokio::test]
+async fn the_schema_says_which_migration_was_its_last() {
+    let place = place("schema-version").await;
+    let says = "SELECT format('%s', media.schema_version() = (SELECT max(version) FROM _sqlx_migrations))";
+    assert_eq!(texts(&mut superuser(&place).await, says).await, ["t"], "the newest migration replaces media.schema_version()");
+}
+
 /// Every relation and function of the schema with its object id left out, and every migration that was applied.
 async fn state(url: &Url) -> Vec<String> {
     let mut connection = PgConnection::connect(url.as_str()).await.unwrap();

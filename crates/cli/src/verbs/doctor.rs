@@ -9,7 +9,6 @@ mod finding;
 mod store;
 
 use media_blobs::S3Config;
-use media_domain::archive::ArchiveClass;
 use url::Url;
 
 use crate::{args::Caller, failure::Failure, output};
@@ -62,16 +61,16 @@ impl S3 {
     /// `None`: no store is given.
     fn config(self) -> Result<Option<S3Config>, Failure> {
         let Some(endpoint) = self.endpoint else { return Ok(None) };
-        let archive_class = match self.archive_class.as_str() {
-            "" => None,
-            class => Some(class.parse::<ArchiveClass>().map_err(|_| Failure::Usage(format!("--s3-archive-class: {class} is no class")))?),
-        };
-        let settings = serde_json::json!({
-            "endpoint": endpoint, "public_endpoint": self.public_endpoint, "region": self.region, "bucket": self.bucket,
+        let mut settings = serde_json::json!({
+            "endpoint": endpoint, "region": self.region, "bucket": self.bucket,
             "quarantine_bucket": self.quarantine_bucket, "path_style": self.path_style,
             "access_key_id": self.access_key_id.unwrap_or_default(), "secret_access_key": self.secret_access_key.unwrap_or_default(),
-            "session_token": self.session_token, "archive_class": archive_class.map(|class| class.to_string()).unwrap_or_default(),
         });
+        let optional =
+            [("public_endpoint", self.public_endpoint), ("session_token", self.session_token), ("archive_class", self.archive_class)];
+        for (name, value) in optional.into_iter().filter(|(_, value)| !value.is_empty()) {
+            settings[name] = value.into();
+        }
         let config = serde_json::from_value(settings).map_err(|error| Failure::Usage(format!("the store's settings: {error}")))?;
         Ok(Some(config))
     }

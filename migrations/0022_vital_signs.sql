@@ -2,8 +2,14 @@
 
 SET LOCAL lock_timeout = '10s';
 
--- Which migrations the schema has, for readiness and `media doctor`.
-GRANT SELECT ON _sqlx_migrations TO media_api, media_relay, media_scanner, media_transcoder, media_captioner, media_janitor;
+-- The last migration that the schema has, for readiness and `media doctor`: each later one replaces this function.
+CREATE FUNCTION media.schema_version() RETURNS bigint
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  SET search_path = pg_catalog, pg_temp
+  AS $$ SELECT 22::bigint $$;
+
+-- An upload whose completion was lost is completed by the janitor.
+GRANT INSERT ON media.blobs TO media_janitor;
 
 GRANT SELECT ON media.dead_letters, media.tenant_usage TO media_across;
 CREATE POLICY across ON media.dead_letters FOR SELECT TO media_across USING (true);
