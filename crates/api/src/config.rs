@@ -273,10 +273,11 @@ mod tests {
         let refused = |section: &str, settings: &str| {
             let defaults = include_str!("../defaults.toml");
             let (before, after) = defaults.split_once(&format!("\n[{section}]\n")).unwrap();
+            let commented: String = settings.lines().map(|line| format!("# For the test.\n{line}\n")).collect();
             let names: Vec<&str> = settings.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect();
             let (ours, others) = after.split_once("\n[").unwrap();
             let kept = ours.lines().filter(|line| !names.iter().any(|name| line.starts_with(&format!("{name} = "))));
-            let text = format!("{before}\n[{section}]\n{settings}\n{}\n[{others}", kept.collect::<Vec<_>>().join("\n"));
+            let text = format!("{before}\n[{section}]\n{commented}{}\n[{others}", kept.collect::<Vec<_>>().join("\n"));
             let problems = media_runtime::check_defaults::<ApiConfig>(&text).unwrap_err().to_string();
             let usual = ["s3.access_key_id", "s3.secret_access_key", "auth.issuer", "playback.public_url", "playback.keys"];
             let places = problems.lines().skip(1).filter_map(|line| line.trim().split(':').next().map(str::to_owned));
