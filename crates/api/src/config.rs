@@ -5,9 +5,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use http::HeaderValue;
 use media_blobs::S3Config;
 use media_import_rules::ImportRules;
-use media_runtime::{ExposeSecret, Problem, ProfilesConfig, SecretString, Settings, config::empty_is_none};
+use media_runtime::{ExposeSecret, Problem, ProfilesConfig, SecretString, Settings, config::hidden};
 use media_storage::DatabaseConfig;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{keyring::KeyId, rate_limit::RateLimitConfig};
@@ -21,7 +21,7 @@ const MIN_JWKS_EVERY: Duration = Duration::from_secs(1);
 /// Old and new, while one takes over from the other.
 const MAX_KEYS: usize = 2;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiConfig {
     pub grpc: GrpcConfig,
@@ -36,7 +36,7 @@ pub struct ApiConfig {
     pub profiles: ProfilesConfig,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrpcConfig {
     pub listen: SocketAddr,
@@ -44,59 +44,53 @@ pub struct GrpcConfig {
 }
 
 /// PEM files. Without a certificate the port speaks plaintext.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsConfig {
-    #[serde(deserialize_with = "empty_is_none")]
     pub cert_file: Option<PathBuf>,
-    #[serde(deserialize_with = "empty_is_none")]
     pub key_file: Option<PathBuf>,
-    #[serde(deserialize_with = "empty_is_none")]
     pub client_ca_file: Option<PathBuf>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PortConfig {
     pub listen: SocketAddr,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthConfig {
     pub issuer: String,
     pub audience: String,
     #[serde(with = "humantime_serde")]
     pub leeway: Duration,
-    #[serde(deserialize_with = "empty_is_none")]
+    #[serde(serialize_with = "hidden")]
     pub hs256_secret: Option<SecretString>,
-    #[serde(deserialize_with = "empty_is_none")]
     pub jwks_file: Option<PathBuf>,
     pub jwks: JwksConfig,
 }
 
 /// A key set that an issuer publishes.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct JwksConfig {
-    #[serde(deserialize_with = "empty_is_none")]
     pub url: Option<Url>,
     #[serde(with = "humantime_serde")]
     pub every: Duration,
     pub plain_http: bool,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct UploadsConfig {
     pub streams_max: usize,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlaybackConfig {
     /// Required; see [`Settings::problems`].
-    #[serde(deserialize_with = "empty_is_none")]
     pub public_url: Option<Url>,
     pub cors_origins: Vec<String>,
     pub keys: Vec<KeyConfig>,
@@ -106,7 +100,7 @@ pub struct PlaybackConfig {
 }
 
 /// How players get the bytes of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Way {
     /// By a redirect to a signature of the store.
@@ -118,36 +112,36 @@ pub enum Way {
 }
 
 /// Required where the way is [`Way::Cdn`]; see [`Settings::problems`].
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CdnConfig {
-    #[serde(deserialize_with = "empty_is_none")]
     pub url: Option<Url>,
     pub signature: CdnSignature,
     pub key_pair_id: String,
-    #[serde(deserialize_with = "empty_is_none")]
     pub private_key_file: Option<PathBuf>,
-    #[serde(deserialize_with = "empty_is_none")]
+    #[serde(serialize_with = "hidden")]
     pub hmac_secret: Option<SecretString>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CdnSignature {
     CloudFront,
     Hmac,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyConfig {
     pub id: String,
+    #[serde(serialize_with = "hidden")]
     pub secret: SecretString,
 }
 
 impl Settings for ApiConfig {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.profiles.problems();
+        problems.extend([self.database.faults(), self.s3.faults()].concat().into_iter().map(Problem::from));
         let mut refuse = |place: &str, reason: String| problems.push(Problem::new(place, reason));
         let too_short = |secret: &SecretString| secret.expose_secret().len() < MIN_SECRET_BYTES;
 
@@ -219,21 +213,24 @@ impl Settings for ApiConfig {
                 CdnSignature::Hmac => {}
             }
         }
-        for origin in self.playback.cors_origins.iter().filter(|origin| origin.as_str() != "*" && !is_origin(origin)) {
-            refuse("playback.cors_origins", format!("{origin:?} is no origin, such as https://app.example.com"));
+        for (number, origin) in self.playback.cors_origins.iter().enumerate() {
+            if origin != "*" && !is_origin(origin) {
+                refuse(&format!("playback.cors_origins[{number}]"), "must be an origin, such as https://app.example.com".to_owned());
+            }
         }
         if !(1..=MAX_KEYS).contains(&self.playback.keys.len()) {
             refuse("playback.keys", format!("must hold 1 to {MAX_KEYS} keys"));
         }
         for (number, key) in self.playback.keys.iter().enumerate() {
+            let place = |field: &str| format!("playback.keys[{number}].{field}");
             if KeyId::new(&key.id).is_none() {
-                refuse("playback.keys", format!("{:?} is no id: 1 to 16 characters of a-z and 0-9", key.id));
+                refuse(&place("id"), "must be 1 to 16 characters of a-z and 0-9".to_owned());
             }
             if self.playback.keys[..number].iter().any(|earlier| earlier.id == key.id) {
-                refuse("playback.keys", format!("{:?} stands twice", key.id));
+                refuse(&place("id"), "is that of an earlier key".to_owned());
             }
             if too_short(&key.secret) {
-                refuse("playback.keys", format!("the secret of {:?} has less than {MIN_SECRET_BYTES} bytes", key.id));
+                refuse(&place("secret"), format!("must have at least {MIN_SECRET_BYTES} bytes"));
             }
         }
         problems
@@ -258,7 +255,8 @@ mod tests {
     fn the_defaults_name_every_setting_and_lack_only_what_an_operator_must_give() {
         let problems = media_runtime::check_defaults::<ApiConfig>(include_str!("../defaults.toml")).unwrap_err().to_string();
         let missing: Vec<&str> = problems.lines().skip(1).filter_map(|line| line.trim().split(':').next()).collect();
-        assert_eq!(missing, ["auth.issuer", "auth.jwks.url", "playback.public_url", "playback.keys"], "{problems}");
+        let expected = ["s3.access_key_id", "s3.secret_access_key", "auth.issuer", "auth.jwks.url", "playback.public_url", "playback.keys"];
+        assert_eq!(missing, expected, "{problems}");
     }
 
     #[test]
@@ -266,12 +264,13 @@ mod tests {
         let refused = |section: &str, settings: &str| {
             let defaults = include_str!("../defaults.toml");
             let (before, after) = defaults.split_once(&format!("\n[{section}]\n")).unwrap();
+            let commented: String = settings.lines().map(|line| format!("# For the test.\n{line}\n")).collect();
             let names: Vec<&str> = settings.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect();
             let (ours, others) = after.split_once("\n[").unwrap();
             let kept = ours.lines().filter(|line| !names.iter().any(|name| line.starts_with(&format!("{name} = "))));
-            let text = format!("{before}\n[{section}]\n{settings}\n{}\n[{others}", kept.collect::<Vec<_>>().join("\n"));
+            let text = format!("{before}\n[{section}]\n{commented}{}\n[{others}", kept.collect::<Vec<_>>().join("\n"));
             let problems = media_runtime::check_defaults::<ApiConfig>(&text).unwrap_err().to_string();
-            let usual = ["auth.issuer", "playback.public_url", "playback.keys"];
+            let usual = ["s3.access_key_id", "s3.secret_access_key", "auth.issuer", "playback.public_url", "playback.keys"];
             let places = problems.lines().skip(1).filter_map(|line| line.trim().split(':').next().map(str::to_owned));
             places.filter(|place| !usual.contains(&place.as_str())).collect::<Vec<_>>()
         };

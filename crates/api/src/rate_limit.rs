@@ -7,12 +7,12 @@ use governor::{
     clock::{Clock as _, DefaultClock},
 };
 use media_domain::TenantId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
 
 /// The settings of [`RateLimit`].
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimitConfig {
     /// Creates of one tenant in the long run.

@@ -9,7 +9,7 @@ use aws_sdk_s3::config::{
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use media_domain::archive::ArchiveClass;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::IntoDeserializer};
+use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
 use crate::{BlobError, error::Cause};
@@ -26,7 +26,7 @@ pub struct S3Config {
     /// Where we reach the store.
     pub endpoint: Url,
     /// What clients' URLs are signed for, where that differs: a signature covers the host.
-    #[serde(default, deserialize_with = "empty_is_none")]
+    #[serde(default)]
     pub public_endpoint: Option<Url>,
     /// `auto` for R2, `garage` for Garage, the bucket's own for AWS.
     pub region: String,
@@ -39,10 +39,10 @@ pub struct S3Config {
     pub access_key_id: String,
     #[serde(serialize_with = "hidden")]
     pub secret_access_key: SecretString,
-    #[serde(default, serialize_with = "hidden_option", deserialize_with = "empty_is_none")]
+    #[serde(default, serialize_with = "hidden_option")]
     pub session_token: Option<SecretString>,
     /// Where media-janitor moves originals that nobody uses; `None`: nowhere.
-    #[serde(default, deserialize_with = "empty_is_none")]
+    #[serde(default)]
     pub archive_class: Option<ArchiveClass>,
     #[serde(default = "default_connect_timeout", with = "humantime_serde")]
     pub connect_timeout: Duration,
@@ -64,14 +64,6 @@ fn default_attempt_timeout() -> Duration {
 
 fn default_stall_timeout() -> Duration {
     Duration::from_secs(20)
-}
-
-/// Files of settings have no null: an optional one that is not given is an empty text.
-fn empty_is_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    match Option::<String>::deserialize(deserializer)? {
-        Some(text) if !text.is_empty() => T::deserialize(text.into_deserializer()).map(Some),
-        _ => Ok(None),
-    }
 }
 
 fn hidden<S: Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
@@ -117,36 +109,35 @@ impl S3Config {
             .build()
     }
 
-    /// # Errors
-    /// [`BlobError::Invalid`] naming the first setting that cannot be right.
-    pub(crate) fn validate(&self) -> Result<(), BlobError> {
-        let wrong = |setting, problem| Err(Cause::Setting { setting, problem }.invalid());
+    /// What cannot be right, each with its setting.
+    pub fn faults(&self) -> Vec<(&'static str, &'static str)> {
+        let mut faults = Vec::new();
         for (setting, url) in [("s3.endpoint", Some(&self.endpoint)), ("s3.public_endpoint", self.public_endpoint.as_ref())] {
             let Some(url) = url else { continue };
+            let names_only_a_server = url.path() == "/"
+                && url.query().is_none()
+                && url.fragment().is_none()
+                && url.username().is_empty()
+                && url.password().is_none();
             if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-                return wrong(setting, "is no http or https URL");
-            }
-            if url.path() != "/"
-                || url.query().is_some()
-                || url.fragment().is_some()
-                || !url.username().is_empty()
-                || url.password().is_some()
-            {
-                return wrong(setting, "has more than a scheme, a host and a port");
+                faults.push((setting, "is no http or https URL"));
+            } else if !names_only_a_server {
+                faults.push((setting, "has more than a scheme, a host and a port"));
             }
         }
         for (setting, value) in [
-            ("s3.region", &self.region),
+            ("s3.region", self.region.as_str()),
             ("s3.bucket", &self.bucket),
             ("s3.quarantine_bucket", &self.quarantine_bucket),
             ("s3.access_key_id", &self.access_key_id),
+            ("s3.secret_access_key", self.secret_access_key.expose_secret()),
         ] {
             if value.is_empty() {
-                return wrong(setting, "is empty");
+                faults.push((setting, "must be given"));
             }
         }
         if self.bucket == self.quarantine_bucket {
-            return wrong("s3.quarantine_bucket", "is the bucket that players read");
+            faults.push(("s3.quarantine_bucket", "is the bucket that players read"));
         }
         for (setting, limit) in [
             ("s3.connect_timeout", self.connect_timeout),
@@ -154,10 +145,19 @@ impl S3Config {
             ("s3.stall_timeout", self.stall_timeout),
         ] {
             if limit.is_zero() {
-                return wrong(setting, "is zero");
+                faults.push((setting, "must be longer than nothing"));
             }
         }
-        Ok(())
+        faults
+    }
+
+    /// # Errors
+    /// [`BlobError::Invalid`] naming the first setting that cannot be right.
+    pub(crate) fn validate(&self) -> Result<(), BlobError> {
+        match self.faults().first() {
+            Some(&(setting, problem)) => Err(Cause::Setting { setting, problem }.invalid()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Mutex};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use whisper_rs::{WhisperVadContext, WhisperVadContextParams, WhisperVadParams};
 
 use crate::{
@@ -19,7 +19,7 @@ const SILENCE_MS_MIN: i32 = 250;
 /// What is kept of the sound around speech, so that no consonant is cut off.
 const PAD_MS: i32 = 100;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct VoiceSettings {
     pub model_path: PathBuf,

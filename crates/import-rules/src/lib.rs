@@ -14,13 +14,13 @@ pub mod import_url;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use address::AddressClass;
 pub use import_url::{ImportUrl, MAX_URL_BYTES, Refusal};
 
 /// The section `import` of a binary's settings: an operator's rules.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportRules {
     /// Whether plain http is fetched too.

@@ -3,11 +3,11 @@
 use media_blobs::S3Config;
 use media_runtime::{Problem, Settings};
 use media_storage::DatabaseConfig;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::sweeps::SweepsConfig;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct JanitorConfig {
     pub database: DatabaseConfig,
@@ -18,11 +18,12 @@ pub struct JanitorConfig {
 impl Settings for JanitorConfig {
     fn problems(&self) -> Vec<Problem> {
         let SweepsConfig { work_every, storage_every, restores_every, .. } = &self.sweeps;
-        [("sweeps.work_every", work_every), ("sweeps.storage_every", storage_every), ("sweeps.restores_every", restores_every)]
+        let faults = [self.database.faults(), self.s3.faults()].concat().into_iter().map(Problem::from);
+        let never = [("sweeps.work_every", work_every), ("sweeps.storage_every", storage_every), ("sweeps.restores_every", restores_every)]
             .into_iter()
             .filter(|(_, every)| every.is_zero())
-            .map(|(place, _)| Problem::new(place, "must be longer than nothing"))
-            .collect()
+            .map(|(place, _)| Problem::new(place, "must be longer than nothing"));
+        faults.chain(never).collect()
     }
 }
 
@@ -31,7 +32,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_good() {
-        media_runtime::check_defaults::<JanitorConfig>(include_str!("../defaults.toml")).unwrap();
+    fn the_defaults_name_every_setting_and_lack_only_what_an_operator_must_give() {
+        let refused = media_runtime::check_defaults::<JanitorConfig>(include_str!("../defaults.toml")).unwrap_err();
+        let missing = refused.0.iter().map(Problem::place).collect::<Vec<_>>();
+        assert_eq!(missing, ["s3.access_key_id", "s3.secret_access_key"], "{refused}");
     }
 }

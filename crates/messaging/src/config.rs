@@ -2,15 +2,17 @@
 
 use std::{num::NonZeroU16, time::Duration};
 
-use secrecy::SecretString;
-use serde::Deserialize;
+use lapin::uri::AMQPUri;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The settings `amqp.*`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AmqpConfig {
     /// `amqp://user:password@host:port/vhost`, or `amqps` for TLS. The virtual host is percent-encoded: `%2f` is the
     /// default one.
+    #[serde(serialize_with = "hidden")]
     pub url: SecretString,
     /// How long one call of [`Publisher::publish_all`](crate::Publisher::publish_all) may take, all confirms included.
     #[serde(default = "publish_timeout", with = "humantime_serde")]
@@ -24,7 +26,34 @@ pub struct AmqpConfig {
     pub heartbeat: Duration,
 }
 
+fn hidden<S: Serializer>(_: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("***")
+}
+
 impl AmqpConfig {
+    /// What cannot be right, each with its setting.
+    pub fn faults(&self) -> Vec<(&'static str, &'static str)> {
+        let mut faults = Vec::new();
+        if self.uri().is_none() {
+            faults.push(("amqp.url", "is not amqp://user:password@host:port/vhost"));
+        }
+        if self.heartbeat_seconds().is_none() {
+            faults.push(("amqp.heartbeat", "must be between 1s and 600s"));
+        }
+        if self.publish_timeout.is_zero() {
+            faults.push(("amqp.publish_timeout", "must be longer than nothing"));
+        }
+        faults
+    }
+
+    pub(crate) fn uri(&self) -> Option<AMQPUri> {
+        self.url.expose_secret().parse().ok()
+    }
+
+    pub(crate) fn heartbeat_seconds(&self) -> Option<u16> {
+        u16::try_from(self.heartbeat.as_secs()).ok().filter(|seconds| (1..=600).contains(seconds))
+    }
+
     /// The default settings for the broker at `url`.
     pub fn at(url: impl Into<String>) -> Self {
         Self { url: url.into().into(), publish_timeout: publish_timeout(), confirm_window: confirm_window(), heartbeat: heartbeat() }

@@ -9,7 +9,6 @@ use std::{sync::Arc, time::Duration};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::StreamExt;
 use lapin::{Channel, Connection, ConnectionProperties, Event, uri::AMQPUri};
-use secrecy::ExposeSecret;
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info, warn};
@@ -119,13 +118,9 @@ struct Dialer {
 
 impl Dialer {
     fn new(config: &AmqpConfig, name: &str, topology: Topology) -> Result<Self, MessagingError> {
-        let mut uri: AMQPUri = config
-            .url
-            .expose_secret()
-            .parse()
-            .map_err(|_| MessagingError::Settings("`url` is not amqp://user:password@host:port/vhost"))?;
-        let seconds = u16::try_from(config.heartbeat.as_secs()).ok().filter(|seconds| (1..=600).contains(seconds));
-        uri.query.heartbeat = Some(seconds.ok_or(MessagingError::Settings("`heartbeat` is not between 1 s and 600 s"))?);
+        let mut uri = config.uri().ok_or(MessagingError::Settings("`url` is not amqp://user:password@host:port/vhost"))?;
+        let seconds = config.heartbeat_seconds().ok_or(MessagingError::Settings("`heartbeat` is not between 1 s and 600 s"))?;
+        uri.query.heartbeat = Some(seconds);
         uri.query.connection_timeout = Some(DIAL_LIMIT.as_millis() as u64);
         Ok(Self { uri, name: name.to_owned(), topology })
     }

@@ -3,11 +3,11 @@
 use media_messaging::AmqpConfig;
 use media_runtime::{Problem, Settings};
 use media_storage::DatabaseConfig;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::drain::DrainConfig;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RelayConfig {
     pub database: DatabaseConfig,
@@ -17,7 +17,7 @@ pub struct RelayConfig {
 
 impl Settings for RelayConfig {
     fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let mut problems: Vec<Problem> = [self.database.faults(), self.amqp.faults()].concat().into_iter().map(Problem::from).collect();
         if !(1..=10_000).contains(&self.drain.batch) {
             problems.push(Problem::new("drain.batch", "must be between 1 and 10000"));
         }

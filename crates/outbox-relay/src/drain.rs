@@ -14,13 +14,13 @@ use media_storage::{
     notify::OutboxListener,
     outbox::{Batch, OutboxKind, OutboxRow, PARTITIONS},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, error, info_span, warn};
 
 /// The settings of the drain.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DrainConfig {
     /// The most messages of one partition published and marked at once.

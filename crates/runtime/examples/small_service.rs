@@ -2,18 +2,18 @@
 
 use std::process::ExitCode;
 
-use media_runtime::{Context, Problem, SecretString, Settings, trace_context};
-use serde::Deserialize;
+use media_runtime::{Context, Problem, SecretString, Settings, config::hidden, trace_context};
+use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct SmallConfig {
     behaviour: Behaviour,
     store: Store,
     trace: Trace,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Behaviour {
     Obey,
@@ -27,14 +27,14 @@ enum Behaviour {
     TaskEnds,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Store {
     endpoint: String,
-    #[expect(dead_code, reason = "only shown, or rather not")]
+    #[serde(serialize_with = "hidden")]
     password: SecretString,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Trace {
     parent: String,
     link: String,

@@ -2,10 +2,13 @@
 //!
 //! Promises: the defaults name every setting there is, so a key that they lack is refused wherever it comes from,
 //! and a value has the type of its default: `MEDIA__S3__PASSWORD=12345` stays text, `MEDIA__POOL__SIZE=x` is
-//! refused. A table that is empty in the defaults takes any keys. All problems are reported together; none
-//! repeats a value of the wrong type or a line that is no TOML, which may hold a secret.
+//! refused. A table that is empty in the defaults takes any keys. An optional setting that is not given is an empty text. All
+//! problems are reported together; none repeats a value of the wrong type or a line that is no TOML, which may hold a secret.
 
+mod given;
 mod layers;
+mod page;
+mod shown;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,14 +19,18 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 use tracing_subscriber::EnvFilter;
 
+use given::Given;
+pub(crate) use page::page;
+pub use shown::hidden;
+
 /// The settings of one binary.
 ///
-/// `Debug` is what `--print-settings` shows, so secrets are [`secrecy::SecretString`].
-pub trait Settings: DeserializeOwned + fmt::Debug + Send + 'static {
+/// A secret is a [`secrecy::SecretString`] and serialized by [`hidden`]: what is serialized is what `--print-settings` shows.
+pub trait Settings: DeserializeOwned + Serialize + fmt::Debug + Send + 'static {
     /// What types cannot say: limits, and rules between settings. Checked before a port opens.
     fn problems(&self) -> Vec<Problem> {
         Vec::new()
@@ -43,6 +50,17 @@ impl Problem {
     pub fn new(place: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { place: place.into(), reason: reason.into() }
     }
+
+    /// Where it is: the setting's key, or the variable.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+}
+
+impl From<(&'static str, &'static str)> for Problem {
+    fn from((place, reason): (&'static str, &'static str)) -> Self {
+        Self::new(place, reason)
+    }
 }
 
 /// Everything that is wrong with the settings, for a person to mend in one go.
@@ -50,16 +68,8 @@ impl Problem {
 #[error("the settings are refused{}", .0.iter().map(|it| format!("\n  {}: {}", it.place, it.reason)).collect::<String>())]
 pub struct Problems(pub Vec<Problem>);
 
-/// An empty text means that an optional setting is not given: for `#[serde(deserialize_with)]`.
-pub fn empty_is_none<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::String(text) if text.is_empty() => Ok(None),
-        value => value.try_into().map(Some).map_err(serde::de::Error::custom),
-    }
-}
-
 /// What every binary understands: see this crate's `defaults.toml`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct CommonSettings {
     pub log: String,
     pub log_format: LogFormat,
@@ -68,25 +78,24 @@ pub(crate) struct CommonSettings {
     pub shutdown: ShutdownSettings,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
     Json,
     Text,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct AdminSettings {
     pub listen: SocketAddr,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct TelemetrySettings {
-    #[serde(deserialize_with = "empty_is_none")]
     pub otlp_endpoint: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct ShutdownSettings {
     #[serde(with = "humantime_serde")]
     pub grace: Duration,
@@ -112,16 +121,23 @@ impl Settings for CommonSettings {
 pub(crate) struct Loaded<C> {
     pub common: CommonSettings,
     pub config: C,
+    /// All of them as a person may see them.
+    pub shown: Table,
 }
 
 const COMMON_DEFAULTS: &str = include_str!("../defaults.toml");
 
-/// Checks that a binary's defaults can be read and name exactly the settings that it knows: for a binary's tests.
+/// Checks that a binary's defaults can be read, name exactly the settings that it knows and say what each is for: for a binary's tests.
 ///
 /// # Errors
 /// What is wrong with them, including rules that hold only once an operator has given what is required.
 pub fn check_defaults<C: Settings>(defaults: &str) -> Result<(), Problems> {
-    load::<C>(defaults, None, []).map(|_| ())
+    let silent = page::without_comment(defaults).map_err(|it| Problems(vec![it]))?;
+    match load::<C>(defaults, None, []) {
+        Err(Problems(problems)) => Err(Problems([problems, silent].concat())),
+        Ok(_) if silent.is_empty() => Ok(()),
+        Ok(_) => Err(Problems(silent)),
+    }
 }
 
 pub(crate) fn load<C: Settings>(
@@ -147,11 +163,15 @@ pub(crate) fn load<C: Settings>(
 
     let is_common = |key: &String| common_defaults.contains_key(key);
     let (common_known, own_known) = known.into_iter().partition::<Table, _>(|(key, _)| is_common(key));
-    let (common, own) = settled.into_iter().partition::<Table, _>(|(key, _)| is_common(key));
-    let common = typed::<CommonSettings>(common, &common_known, &mut problems);
-    let config = typed::<C>(own, &own_known, &mut problems);
+    let (common_settled, own_settled) = settled.into_iter().partition::<Table, _>(|(key, _)| is_common(key));
+    let common = typed::<CommonSettings>(common_settled.clone(), &common_known, &mut problems);
+    let config = typed::<C>(own_settled.clone(), &own_known, &mut problems);
     match (common, config) {
-        (Some(common), Some(config)) if problems.is_empty() => Ok(Loaded { common, config }),
+        (Some(common), Some(config)) if problems.is_empty() => {
+            let show = || Ok(shown::shown(common_settled, &common)?.into_iter().chain(shown::shown(own_settled, &config)?).collect());
+            let shown = show().map_err(|error: toml::ser::Error| Problems(vec![Problem::new("settings", error.to_string())]))?;
+            Ok(Loaded { common, config, shown })
+        }
         _ => Err(Problems(problems)),
     }
 }
@@ -168,7 +188,7 @@ fn typed<T: Settings>(mut table: Table, known: &Table, problems: &mut Vec<Proble
     loop {
         let mut unread = Vec::new();
         let mut note = |path: serde_ignored::Path<'_>| unread.push(path.to_string());
-        let source = serde_ignored::Deserializer::new(Value::Table(table.clone()), &mut note);
+        let source = serde_ignored::Deserializer::new(Given(Value::Table(table.clone())), &mut note);
         match serde_path_to_error::deserialize::<_, T>(source) {
             Ok(settings) => {
                 problems.extend(unread.into_iter().map(|key| Problem::new(key, "nothing reads this setting")));
@@ -176,7 +196,7 @@ fn typed<T: Settings>(mut table: Table, known: &Table, problems: &mut Vec<Proble
                 return Some(settings);
             }
             Err(error) => {
-                problems.push(Problem::new(error.path().to_string(), error.inner().message()));
+                problems.push(Problem::new(error.path().to_string(), error.inner().to_string()));
                 if !layers::set_back(&mut table, known, error.path()) {
                     return None;
                 }

@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 
 use media_domain::Profiles;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::{Problem, config::empty_is_none};
+use crate::Problem;
 
 /// Where an operator's profiles stand. Every binary that knows profiles must be given the same file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProfilesConfig {
-    #[serde(deserialize_with = "empty_is_none")]
     pub file: Option<PathBuf>,
 }
 

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::future::Future;
+use std::io::{ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::pin::pin;
@@ -18,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{interval, sleep};
 
-use crate::config::{self, Loaded, Settings};
+use crate::config::{self, Loaded, Problems, Settings};
 use crate::health::{self, Health};
 use crate::shutdown::{LAST_WORD, Shutdown};
 use crate::tasks::Tasks;
@@ -29,6 +30,9 @@ const STACK_BYTES: usize = 8 << 20;
 
 /// Histograms keep every sample until they are folded.
 const METRICS_FOLD_EVERY: Duration = Duration::from_secs(5);
+
+/// The exit code where the settings are refused: clap's for a wrong flag.
+const REFUSED: u8 = 2;
 
 /// What a service is given.
 #[derive(Debug, Clone)]
@@ -115,7 +119,7 @@ where
         Err(error) => {
             // Before telemetry stands, and when it cannot: to a person's eyes.
             eprintln!("{name}: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<Problems>() { ExitCode::from(REFUSED) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -133,8 +137,9 @@ fn command_line(name: &'static str, flags: &[Once]) -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("A TOML file laid over the defaults"),
         )
-        .arg(flag("check", "Check the settings and leave"))
-        .arg(flag("print-settings", "Print the settings, secrets hidden, and leave"))
+        .arg(flag("check", "Check the settings and leave: 0 if they are good, 2 if not. No server is asked"))
+        .arg(flag("print-settings", "Print the settings as TOML, secrets hidden, and leave"))
+        .arg(flag("describe-settings", "Print every setting's type, default and use as Markdown, and leave"))
         .args(flags.iter().map(|once| flag(once.name, once.help)))
 }
 
@@ -151,15 +156,16 @@ where
     C: Settings,
     S: AsyncFnOnce(Context<C>) -> anyhow::Result<()> + Send + 'static,
 {
+    if arguments.get_flag("describe-settings") {
+        return print(&config::page::<C>(name, defaults)?);
+    }
     let file = arguments.get_one::<PathBuf>("config").map(PathBuf::as_path);
-    let Loaded { common, config } = config::load::<C>(defaults, file, environment)?;
+    let Loaded { common, config, shown } = config::load::<C>(defaults, file, environment)?;
     if arguments.get_flag("print-settings") {
-        println!("{}", format!("{common:#?}\n{config:#?}").replace("SecretBox<str>([REDACTED])", "***"));
-        return Ok(true);
+        return print(&toml::to_string(&shown).context("the settings cannot be shown")?);
     }
     if arguments.get_flag("check") {
-        println!("{name}: the settings are good");
-        return Ok(true);
+        return print(&format!("{name}: the settings are good\n"));
     }
 
     let supervisor = Builder::new_current_thread().enable_all().build().context("no runtime to supervise in")?;
@@ -187,6 +193,14 @@ where
     telemetry.flush();
     runtime.shutdown_background();
     Ok(went_well)
+}
+
+/// To stdout. A reader that has read enough (`| head`) is no failure.
+fn print(text: &str) -> anyhow::Result<bool> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("stdout cannot be written to"),
+        _ => Ok(true),
+    }
 }
 
 fn open_admin_port<C>(runtime: &Runtime, listen: SocketAddr, context: &Context<C>, telemetry: &Telemetry) -> anyhow::Result<()> {

@@ -8,11 +8,11 @@ use media_messaging::AmqpConfig;
 use media_runtime::{Problem, ProfilesConfig, Settings};
 use media_storage::DatabaseConfig;
 use media_worker::WorkerConfig;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clamd::ClamdConfig;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScannerConfig {
     pub database: DatabaseConfig,
@@ -26,7 +26,7 @@ pub struct ScannerConfig {
 }
 
 /// How patient an import is with the other side.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FetchConfig {
     /// For finding an address, connecting, and agreeing on TLS.
@@ -48,6 +48,7 @@ const CLAMD_BYTES_MAX: u64 = 2_147_483_645;
 impl Settings for ScannerConfig {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = [self.worker.problems(), self.profiles.problems()].concat();
+        problems.extend([self.database.faults(), self.amqp.faults(), self.s3.faults()].concat().into_iter().map(Problem::from));
         if !(1..=CLAMD_BYTES_MAX).contains(&self.clamd.max_stream_bytes) {
             problems.push(Problem::new("clamd.max_stream_bytes", format!("must be between 1 and {CLAMD_BYTES_MAX}")));
         }
@@ -66,7 +67,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_good() {
-        media_runtime::check_defaults::<ScannerConfig>(include_str!("../defaults.toml")).unwrap();
+    fn the_defaults_name_every_setting_and_lack_only_what_an_operator_must_give() {
+        let refused = media_runtime::check_defaults::<ScannerConfig>(include_str!("../defaults.toml")).unwrap_err();
+        let missing = refused.0.iter().map(Problem::place).collect::<Vec<_>>();
+        assert_eq!(missing, ["s3.access_key_id", "s3.secret_access_key"], "{refused}");
     }
 }

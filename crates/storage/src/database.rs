@@ -27,6 +27,20 @@ pub struct DatabaseConfig {
     pub max_connections: u32,
 }
 
+impl DatabaseConfig {
+    /// What cannot be right, each with its setting.
+    pub fn faults(&self) -> Vec<(&'static str, &'static str)> {
+        let mut faults = Vec::new();
+        if secrecy::ExposeSecret::expose_secret(&self.url).parse::<PgConnectOptions>().is_err() {
+            faults.push(("database.url", "is not postgres://role:password@host:port/database"));
+        }
+        if self.max_connections == 0 {
+            faults.push(("database.max_connections", "must be at least 1"));
+        }
+        faults
+    }
+}
+
 fn hidden<S: serde::Serializer>(_: &secrecy::SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str("***")
 }

@@ -5,11 +5,11 @@ use media_messaging::AmqpConfig;
 use media_runtime::{Problem, ProfilesConfig, Settings};
 use media_storage::DatabaseConfig;
 use media_worker::WorkerConfig;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::sandbox::SandboxConfig;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TranscoderConfig {
     pub database: DatabaseConfig,
@@ -22,7 +22,8 @@ pub struct TranscoderConfig {
 
 impl Settings for TranscoderConfig {
     fn problems(&self) -> Vec<Problem> {
-        [self.worker.problems(), self.profiles.problems(), self.sandbox.problems()].concat()
+        let faults = [self.database.faults(), self.amqp.faults(), self.s3.faults()].concat().into_iter().map(Problem::from);
+        faults.chain([self.worker.problems(), self.profiles.problems(), self.sandbox.problems()].concat()).collect()
     }
 }
 
@@ -31,7 +32,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_good() {
-        media_runtime::check_defaults::<TranscoderConfig>(include_str!("../defaults.toml")).unwrap();
+    fn the_defaults_name_every_setting_and_lack_only_what_an_operator_must_give() {
+        let refused = media_runtime::check_defaults::<TranscoderConfig>(include_str!("../defaults.toml")).unwrap_err();
+        let missing = refused.0.iter().map(Problem::place).collect::<Vec<_>>();
+        assert_eq!(missing, ["s3.access_key_id", "s3.secret_access_key"], "{refused}");
     }
 }

@@ -1,12 +1,12 @@
 //! What holds the child on this machine: checked once, before work is taken.
 
 use media_runtime::Problem;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::child::lock::{Layers, MissingLayer};
 
 /// The settings.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SandboxConfig {
     /// The operator's word for what contains the child where the kernel lacks a layer of the lock; empty: nothing does.

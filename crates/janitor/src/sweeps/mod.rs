@@ -21,12 +21,12 @@ use media_blobs::Blobs;
 use media_domain::archive::ArchiveClass;
 use media_runtime::Context;
 use media_storage::{Database, StorageError};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 /// The settings of the sweeps.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SweepsConfig {
     /// How often lost leases and idle queues are looked for.

@@ -132,6 +132,16 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// Puts `value` in the place of what lies at `path`.
+pub(super) fn put(table: &mut Table, path: &[&str], value: Value) {
+    let [key, deeper @ ..] = path else { return };
+    match (table.get_mut(*key), deeper) {
+        (Some(at), []) => *at = value,
+        (Some(Value::Table(below)), deeper) => put(below, deeper, value),
+        _ => {}
+    }
+}
+
 /// Sets what lies at `path` back to its default. False if it already was the default, or has none.
 pub(super) fn set_back(table: &mut Table, known: &Table, path: &Path) -> bool {
     let mut keys = Vec::new();

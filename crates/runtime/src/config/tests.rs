@@ -17,18 +17,21 @@ zones = ["a"]
 sizes = [1]
 wait = "30s"
 region = ""
+store = ""
+mode = "fast"
 [s3.extra]
 "#;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Sample {
     name: String,
     s3: S3,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct S3 {
     endpoint: String,
+    #[serde(serialize_with = "hidden")]
     secret: SecretString,
     retries: u8,
     ratio: f64,
@@ -37,9 +40,41 @@ struct S3 {
     sizes: Vec<u32>,
     #[serde(with = "humantime_serde")]
     wait: Duration,
-    #[serde(deserialize_with = "empty_is_none")]
     region: Option<String>,
+    store: Option<Uri>,
+    mode: Mode,
+    #[serde(serialize_with = "hidden")]
     extra: BTreeMap<String, SecretString>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    Fast,
+    Safe,
+}
+
+/// As the URLs of other crates are read: by a message of its own, which quotes.
+#[derive(Debug, Serialize)]
+struct Uri(String);
+
+impl<'de> Deserialize<'de> for Uri {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl serde::de::Visitor<'_> for Reader {
+            type Value = Uri;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string representing an URL")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Uri, E> {
+                let fits = text.ends_with('/');
+                fits.then(|| Uri(text.to_owned())).ok_or_else(|| E::custom(format!("no host: {text:?}")))
+            }
+        }
+        deserializer.deserialize_str(Reader)
+    }
 }
 
 impl Settings for Sample {
@@ -176,6 +211,47 @@ fn a_file_that_is_no_toml_is_refused_by_line_and_without_its_text() {
 }
 
 #[test]
+fn a_value_that_does_not_fit_is_never_repeated() {
+    let file = r#"
+        [s3]
+        zones = [{ id = "hunter2" }]
+        sizes = ["hunter2"]
+        extra = { "a" = ["hunter2"] }
+        [admin]
+        listen = "hunter2"
+    "#;
+    let environment = [
+        ("MEDIA__S3__RETRIES", "hunter2"),
+        ("MEDIA__S3__WAIT", "hunter2"),
+        ("MEDIA__S3__PATH_STYLE", "hunter2"),
+        ("MEDIA__S3__STORE", "http://me:hunter2@"),
+        ("MEDIA__S3__MODE", "hunter2"),
+        ("MEDIA__TELEMETRY__OTLP_ENDPOINT", "hunter2"),
+    ];
+    let refusal = refusal(Some(file), &environment);
+    assert!(!refusal.contains("hunter2"), "{refusal}");
+    for part in [
+        "s3.zones[0]: expects a text",
+        "s3.sizes[0]: expects a whole number from 0 to 4294967295",
+        "s3.extra.a: expects a text",
+        "admin.listen: expects an address with a port",
+        "MEDIA__S3__RETRIES: expects a whole number",
+        "s3.wait: expects a duration",
+        "MEDIA__S3__PATH_STYLE: expects true or false",
+        "s3.store: expects a URL",
+        "s3.mode: expects one of `fast`, `safe`",
+        "telemetry.otlp_endpoint: expects http://",
+    ] {
+        assert!(refusal.contains(part), "{part} is missing in {refusal}");
+    }
+}
+
+#[test]
+fn a_number_out_of_its_limits_is_told_them() {
+    assert!(refusal(None, &[("MEDIA__S3__SIZES", "4294967296")]).contains("s3.sizes[0]: expects a whole number from 0 to 4294967295"));
+}
+
+#[test]
 fn a_file_that_is_not_there_is_refused() {
     let refusal = load::<Sample>(DEFAULTS, Some(Path::new("/nowhere/media.toml")), []).unwrap_err();
     assert!(refusal.to_string().contains("/nowhere/media.toml: "), "{refusal}");
@@ -185,6 +261,15 @@ fn a_file_that_is_not_there_is_refused() {
 fn a_default_that_nothing_reads_is_refused() {
     let refusal = check_defaults::<Sample>(&DEFAULTS.replace("[s3.extra]", "orphan = 1\n[s3.extra]")).unwrap_err();
     assert!(refusal.to_string().contains("s3.orphan: nothing reads this setting"), "{refusal}");
+}
+
+#[test]
+fn a_default_of_which_nothing_says_what_it_is_for_is_refused() {
+    let commented = DEFAULTS.lines().map(|line| if line.contains('=') { format!("# For tests.\n{line}\n") } else { format!("{line}\n") });
+    let commented = commented.collect::<String>();
+    check_defaults::<Sample>(&commented).unwrap();
+    let refusal = check_defaults::<Sample>(&commented.replace("# For tests.\nretries", "retries")).unwrap_err();
+    assert_eq!(refusal.0, [Problem::new("s3.retries", "has no comment in the defaults")]);
 }
 
 #[test]

@@ -42,6 +42,14 @@ pub fn run(arguments: &[&str], settings: &[(&str, &str)]) -> End {
     End { code: output.status.code(), stdout: text(output.stdout), log: text(output.stderr) }
 }
 
+/// As [`run`], with a stdout that nobody reads.
+pub fn run_unread(arguments: &[&str]) -> End {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command(&[], arguments, &[]).stdin(Stdio::null()).stdout(writer).output().unwrap();
+    End { code: output.status.code(), stdout: String::new(), log: String::from_utf8(output.stderr).unwrap() }
+}
+
 impl SmallService {
     pub fn start(settings: &[(&str, &str)]) -> Self {
         Self::spawn(command(&[], &[], settings))
