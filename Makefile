@@ -26,10 +26,11 @@ up: build ## Start the servers for development and stay
 test: build ## All tests, on real servers
 	$(BIN)/media-devstack run -- cargo test --locked --workspace --no-fail-fast
 
-lint: setup ## Formatting, clippy, what earlier versions promised, and that generated files are what they should be
+lint: setup ## Formatting, clippy, what earlier versions promised, dependencies and secrets, and that generated files are what they should be
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	deploy/check-promises
+	deploy/check-supply-chain
 	deploy/check-generated
 
 bench: setup ## What the ladder costs beside ffmpeg, and stills beside vipsthumbnail
@@ -53,7 +54,9 @@ fix: setup ## Mend what can be mended by itself
 	cargo fmt --all
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
-# Without a whole build before it: after a change of SQL that needs the cache which is made here.
-generated: setup ## Rewrite the SQL cache
+# The SQL cache without a whole build before it: after a change of SQL that needs the cache which is made here.
+generated: setup ## Rewrite the SQL cache, and the documents that are made of code and protos
 	cargo build --locked --package media-devstack
 	$(BIN)/media-devstack run --database -- deploy/sqlx-cache .sqlx
+	cargo build --locked --workspace --all-targets
+	deploy/documents docs

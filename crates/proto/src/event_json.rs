@@ -8,9 +8,20 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::v1;
 
+/// Says that data is as `docs/events/schemas` describes it.
+fn fits(event_type: &str, data: &serde_json::Value) {
+    let path = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/events/schemas/{}.json"), event_type);
+    let schema: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))).unwrap();
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(data).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{event_type}: {errors:?}");
+}
+
 /// Reads an event's data as a message `M` and writes it again: what comes out has to be what went in, field by field.
 fn agrees<M: Serialize + DeserializeOwned>(event: &Event) {
     let data = serde_json::to_value(event).unwrap();
+    fits(event.event_type(), &data);
     let message: M = serde_json::from_value(data.clone()).unwrap_or_else(|error| panic!("{}: {error}: {data}", event.event_type()));
     assert_eq!(serde_json::to_value(&message).unwrap(), data, "{}", event.event_type());
 }
@@ -49,6 +60,7 @@ fn every_event_reads_as_its_message_and_loses_nothing() {
     let available_until = time::OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
     // A time is written with a Z, as ProtoJSON has it; pbjson reads that, and itself writes +00:00.
     let restored = serde_json::to_value(Event::AssetRestored(AssetRestored { asset_id, available_until })).unwrap();
+    fits("media.asset.restored.v1", &restored);
     assert_eq!(restored, serde_json::json!({ "assetId": asset_id.to_string(), "availableUntil": "2027-01-15T08:00:00Z" }));
     let read: v1::AssetRestored = serde_json::from_value(restored).unwrap();
     assert_eq!((read.asset_id, read.available_until.unwrap().seconds), (asset_id.to_string(), 1_800_000_000));
