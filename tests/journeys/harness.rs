@@ -11,6 +11,7 @@ pub mod consumer;
 pub mod glacier;
 pub mod query_tap;
 pub mod samples;
+pub mod schemas;
 pub mod store_proxy;
 pub mod web;
 pub mod world;

@@ -1,7 +1,7 @@
 //! An ordinary consumer of events, as CONTRACT describes it: a queue bound to `media.events`, an inbox keyed on the id.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,7 +14,7 @@ use lapin::{
 };
 use serde_json::Value;
 
-use super::eventually;
+use super::{eventually, schemas};
 
 /// One event, as it arrived.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Event {
     pub sequence: u64,
     pub traceparent: Option<String>,
     pub data: Value,
+    /// All that its headers say.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// What it has seen: every delivery, and each event once.
@@ -34,6 +36,8 @@ struct Seen {
     deliveries: usize,
     inbox: HashSet<String>,
     events: Vec<Event>,
+    /// What is not as `docs/events` describes it.
+    misfits: Vec<String>,
 }
 
 pub struct Consumer {
@@ -80,6 +84,7 @@ impl Consumer {
                 {
                     let mut seen = into.lock().unwrap();
                     seen.deliveries += 1;
+                    seen.misfits.extend(schemas::misfits(&event));
                     if seen.inbox.insert(event.id.clone()) {
                         seen.events.push(event);
                     }
@@ -95,9 +100,11 @@ impl Consumer {
         self.seen.lock().unwrap().deliveries
     }
 
-    /// Each event once, in the order of arrival.
+    /// Each event once, in the order of arrival. All that came is as `docs/events` describes it.
     pub fn events(&self) -> Vec<Event> {
-        self.seen.lock().unwrap().events.clone()
+        let seen = self.seen.lock().unwrap();
+        assert!(seen.misfits.is_empty(), "{:#?}", seen.misfits);
+        seen.events.clone()
     }
 
     pub fn of(&self, subject: &str) -> Vec<Event> {
@@ -125,10 +132,15 @@ impl Consumer {
 /// Reads a delivery as CONTRACT describes it.
 pub fn read(delivery: &lapin::message::Delivery) -> Event {
     let headers = delivery.properties.headers().as_ref().unwrap();
-    let attribute = |name: &str| match headers.inner().get(format!("cloudEvents_{name}").as_str()) {
-        Some(AMQPValue::LongString(text)) => Some(text.to_string()),
-        _ => None,
-    };
+    let attributes: BTreeMap<String, String> = headers
+        .inner()
+        .iter()
+        .filter_map(|(name, value)| match value {
+            AMQPValue::LongString(text) => Some((name.as_str().strip_prefix("cloudEvents_")?.to_owned(), text.to_string())),
+            _ => None,
+        })
+        .collect();
+    let attribute = |name: &str| attributes.get(name).cloned();
     let required = |name: &str| attribute(name).unwrap_or_else(|| panic!("an event without {name}"));
     Event {
         id: required("id"),
@@ -138,5 +150,6 @@ pub fn read(delivery: &lapin::message::Delivery) -> Event {
         sequence: required("sequence").parse().unwrap(),
         traceparent: attribute("traceparent"),
         data: serde_json::from_slice(&delivery.data).unwrap(),
+        attributes,
     }
 }
