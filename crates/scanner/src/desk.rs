@@ -3,6 +3,7 @@
 use media_domain::work::{Group, Queue};
 use media_storage::{StorageError, TenantTx, work::Lease};
 use media_worker::{JobError, Progress, Work};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -11,8 +12,18 @@ use crate::{
 };
 
 pub struct Desk {
-    pub scanner: Scanner,
-    pub importer: Importer,
+    scanner: Scanner,
+    importer: Importer,
+    /// How many imports may run at once: another side that is slow keeps nobody's scan waiting.
+    imports: Semaphore,
+}
+
+impl Desk {
+    /// One of the worker's permits is left to scans, if there are two.
+    pub fn new(scanner: Scanner, importer: Importer, permits: u16) -> Self {
+        let imports = Semaphore::new(usize::from(permits.saturating_sub(1).max(1)));
+        Self { scanner, importer, imports }
+    }
 }
 
 /// What came of a piece of work.
@@ -27,7 +38,10 @@ impl Work for Desk {
 
     async fn run(&self, lease: &Lease, progress: &Progress, stop: &CancellationToken) -> Result<Done, JobError> {
         match lease.group {
-            Group::Import => self.importer.run(lease, progress, stop).await.map(Done::Fetched),
+            Group::Import => {
+                let _place = self.imports.try_acquire().map_err(|_| JobError::NoRoom)?;
+                self.importer.run(lease, progress, stop).await.map(Done::Fetched)
+            }
             _ => Ok(Done::Scanned(Box::new(self.scanner.run(lease, progress, stop).await?))),
         }
     }
