@@ -1,5 +1,7 @@
 //! Who does which piece of work of this queue: what is to be fetched goes to the importer, all else to the scanner.
 
+use std::time::Duration;
+
 use media_domain::work::{Group, Queue};
 use media_storage::{StorageError, TenantTx, work::Lease};
 use media_worker::{JobError, Progress, Work};
@@ -10,6 +12,9 @@ use crate::{
     import::{Fetched, Importer},
     scan::{Found, Scanner},
 };
+
+/// How long an import waits for others to end, and a permit with it.
+const PLACE_WAITED_FOR: Duration = Duration::from_secs(2);
 
 pub struct Desk {
     scanner: Scanner,
@@ -39,7 +44,9 @@ impl Work for Desk {
     async fn run(&self, lease: &Lease, progress: &Progress, stop: &CancellationToken) -> Result<Done, JobError> {
         match lease.group {
             Group::Import => {
-                let _place = self.imports.try_acquire().map_err(|_| JobError::NoRoom)?;
+                // Quick ones follow each other here; where those that run are slow, this one goes back.
+                let place = tokio::time::timeout(PLACE_WAITED_FOR, self.imports.acquire()).await;
+                let _place = place.ok().and_then(Result::ok).ok_or(JobError::NoRoom)?;
                 self.importer.run(lease, progress, stop).await.map(Done::Fetched)
             }
             _ => Ok(Done::Scanned(Box::new(self.scanner.run(lease, progress, stop).await?))),
