@@ -10,6 +10,7 @@ mod ended_retention;
 mod expired_leases;
 mod idle_queues;
 mod lag;
+mod left_followers;
 mod lost_completions;
 mod old_messages;
 mod running_erasures;
@@ -91,6 +92,7 @@ impl Janitor {
             self.every(cx, "idle_queues", self.config.work_every, async || idle_queues::sweep(self).await),
             self.every(cx, "lost_completions", self.config.lost_after, async || lost_completions::sweep(self).await),
             self.every(cx, "abandoned_uploads", self.config.storage_every, async || abandoned_uploads::sweep(self).await),
+            self.every(cx, "left_followers", self.config.storage_every, async || left_followers::sweep(self).await),
             self.every(cx, "stale_output_uploads", self.config.storage_every, async || stale_output_uploads::sweep(self).await),
             self.every(cx, "doomed_blobs", self.config.storage_every, async || doomed_blobs::sweep(self).await),
             self.every(cx, "changed_policies", self.config.storage_every, async || changed_policies::sweep(self).await),
@@ -123,12 +125,13 @@ impl Janitor {
         Ok(())
     }
 
-    async fn round(&self) -> anyhow::Result<[(&'static str, u64); 14]> {
+    async fn round(&self) -> anyhow::Result<[(&'static str, u64); 15]> {
         Ok([
             ("expired_leases", expired_leases::sweep(self).await?),
             ("idle_queues", idle_queues::sweep(self).await?),
             ("lost_completions", lost_completions::sweep(self).await?),
             ("abandoned_uploads", abandoned_uploads::sweep(self).await?),
+            ("left_followers", left_followers::sweep(self).await?),
             ("stale_output_uploads", stale_output_uploads::sweep(self).await?),
             ("changed_policies", changed_policies::sweep(self).await?),
             ("ended_references", ended_references::sweep(self).await?),
