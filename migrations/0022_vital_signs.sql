@@ -11,7 +11,8 @@ CREATE FUNCTION media.schema_version() RETURNS bigint
 -- An upload whose completion was lost is completed by the janitor.
 GRANT INSERT ON media.blobs TO media_janitor;
 
-GRANT SELECT ON media.dead_letters, media.tenant_usage TO media_across;
+GRANT SELECT (tenant_id, reason, redriven_at) ON media.dead_letters TO media_across;
+GRANT SELECT (tenant_id, used_bytes) ON media.tenant_usage TO media_across;
 CREATE POLICY across ON media.dead_letters FOR SELECT TO media_across USING (true);
 CREATE POLICY across ON media.tenant_usage FOR SELECT TO media_across USING (true);
 
