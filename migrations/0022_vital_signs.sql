@@ -11,7 +11,8 @@ CREATE FUNCTION media.schema_version() RETURNS bigint
 -- An upload whose completion was lost is completed by the janitor.
 GRANT INSERT ON media.blobs TO media_janitor;
 
-GRANT SELECT ON media.dead_letters, media.tenant_usage TO media_across;
+GRANT SELECT (tenant_id, reason, redriven_at) ON media.dead_letters TO media_across;
+GRANT SELECT (tenant_id, used_bytes) ON media.tenant_usage TO media_across;
 CREATE POLICY across ON media.dead_letters FOR SELECT TO media_across USING (true);
 CREATE POLICY across ON media.tenant_usage FOR SELECT TO media_across USING (true);
 
@@ -59,6 +60,17 @@ CREATE FUNCTION media.stored_bytes(p_limit int)
     SELECT NULL, sum(r.used_bytes)::bigint FROM ranked r WHERE r.place > p_limit HAVING count(*) > 0
   $$;
 
+-- Assets at which nothing more is made, and that others still follow: whoever ended them did not know of followers, as before 0014.
+CREATE FUNCTION media.left_followers(p_limit int)
+  RETURNS TABLE (tenant_id uuid, leader_id uuid)
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, media, pg_temp
+  AS $$
+    SELECT DISTINCT f.tenant_id, f.follows::uuid FROM media.assets f JOIN media.assets l ON l.tenant_id = f.tenant_id AND l.id = f.follows
+    WHERE f.follows IS NOT NULL AND (l.deleted_at IS NOT NULL OR l.status NOT IN ('scanning', 'transcoding'))
+      AND NOT EXISTS (SELECT FROM media.work w WHERE w.asset_id = l.id AND w.state IN ('waiting', 'running'))
+    LIMIT p_limit
+  $$;
+
 DO $own$
 DECLARE
   fn regprocedure;
@@ -66,7 +78,7 @@ BEGIN
   -- As in 0007: to be given a function, its new owner must be allowed to create in the schema; for this moment only.
   GRANT CREATE ON SCHEMA media TO media_across;
   FOREACH fn IN ARRAY ARRAY['media.queue_depths()'::regprocedure, 'media.outbox_depth()'::regprocedure,
-    'media.open_dead_letters()'::regprocedure, 'media.stored_bytes(int)'::regprocedure]
+    'media.open_dead_letters()'::regprocedure, 'media.left_followers(int)'::regprocedure, 'media.stored_bytes(int)'::regprocedure]
   LOOP
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', fn);
     EXECUTE format('ALTER FUNCTION %s OWNER TO media_across', fn);
@@ -74,4 +86,4 @@ BEGIN
   REVOKE CREATE ON SCHEMA media FROM media_across;
 END
 $own$;
-GRANT EXECUTE ON FUNCTION media.queue_depths(), media.outbox_depth(), media.open_dead_letters(), media.stored_bytes(int) TO media_janitor;
+GRANT EXECUTE ON FUNCTION media.left_followers(int), media.queue_depths(), media.outbox_depth(), media.open_dead_letters(), media.stored_bytes(int) TO media_janitor;

@@ -8,6 +8,7 @@
 //! - late::what_is_heard_of_one_is_written_down_for_both
 //! - ends::the_first_is_deleted_while_the_second_is_scanned
 //! - ends::where_the_leader_is_deleted_the_oldest_follower_is_encoded_and_the_others_follow_it
+//! - ends::who_follows_an_asset_that_an_older_worker_ended_is_encoded_by_itself
 //! - ends::a_leader_that_fails_takes_nobody_with_it
 //! - ends::the_bytes_go_with_the_last_who_names_them
 //! - ends::what_is_made_again_for_one_leaves_the_others_as_they_are

@@ -11,6 +11,7 @@
 //! - lengths::what_never_ends_is_cut_at_the_limit
 //! - lengths::bytes_are_reserved_as_they_are_known_and_the_quota_has_the_last_word
 //! - ended::an_import_that_is_aborted_or_deleted_stops_and_leaves_nothing
+//! - ended::servers_that_are_slow_keep_no_scan_waiting
 //! - ended::a_long_import_is_not_an_abandoned_upload
 //! - once::an_import_that_is_sent_again_is_answered_with_the_asset_that_it_made
 //! - once::who_imports_too_fast_is_told_when_to_come_back

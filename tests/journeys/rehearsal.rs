@@ -50,7 +50,7 @@ async fn emptied(database: &Url) {
     other.set_path("/postgres");
     let mut superuser = PgConnection::connect(other.as_str()).await.unwrap();
     superuser.execute(AssertSqlSafe(format!("DROP DATABASE \"{name}\" WITH (FORCE)"))).await.unwrap();
-    superuser.execute(AssertSqlSafe(format!("CREATE DATABASE \"{name}\""))).await.unwrap();
+    superuser.execute(AssertSqlSafe(format!("CREATE DATABASE \"{name}\" OWNER media_owner"))).await.unwrap();
 }
 
 /// What calls go to: the apis that are in rotation, as a load balancer knows them.
@@ -113,7 +113,9 @@ async fn a_roll_out_under_load_fails_no_call_and_loses_no_work() {
     let database = isolated.database_url(DatabaseRole::Superuser);
     let (released, ours) = (released(), std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned());
     emptied(&database).await;
-    migrate(&released, &database).await;
+    // As an operator does, not as the superuser.
+    let owner = isolated.database_url(DatabaseRole::Owner);
+    migrate(&released, &owner).await;
     let (mut old, mut new) = (Fleet::new(isolated.clone()).unwrap(), Fleet::new(isolated).unwrap());
     old.take_programs_from(&released);
 
@@ -132,7 +134,7 @@ async fn a_roll_out_under_load_fails_no_call_and_loses_no_work() {
     let by_the_old = rotation.assets.load(Ordering::Relaxed);
 
     let began = Instant::now();
-    migrate(&ours, &database).await;
+    migrate(&ours, &owner).await;
     println!("the migrations took {:.1} s, under load", began.elapsed().as_secs_f64());
     sleep(SIDE_BY_SIDE).await;
     let mut after = Vec::new();

@@ -154,6 +154,12 @@ impl Settings for ApiConfig {
         let mut refuse = |place: &str, reason: String| problems.push(Problem::new(place, reason));
         let too_short = |secret: &SecretString| secret.expose_secret().len() < MIN_SECRET_BYTES;
 
+        if self.uploads.idle_max.is_zero() {
+            refuse("uploads.idle_max", "must be longer than nothing".to_owned());
+        }
+        if self.watch.streams_max == 0 {
+            refuse("watch.streams_max", "must be at least 1".to_owned());
+        }
         if self.auth.issuer.is_empty() {
             refuse("auth.issuer", "must be given".to_owned());
         }

@@ -12,6 +12,8 @@ use crate::{BlobError, Blobs, SignedUrl, signing::PresignGet};
 
 /// Beside every tenant's folder.
 const PROBE_PREFIX: &str = "probes/doctor-";
+/// What the keys of all that we keep begin with.
+const TENANTS: &str = "tenants/";
 const PROBE: &[u8] = b"whether this store keeps what it is given";
 
 /// An object that was put to be looked at; [`Blobs::remove_probe`] takes it away.
@@ -45,14 +47,24 @@ impl Blobs {
             self.complete(&upload, &[part]).await
         };
         if let Err(error) = made.await {
-            self.abort(&upload).await?;
+            self.abort_or_warn(&upload).await;
             return Err(error);
         }
-        if self.read(&blob, 0, PROBE.len() as u64, None).await? != PROBE {
-            return Err(BlobError::Changed);
+        let looked = async {
+            if self.read(&blob, 0, PROBE.len() as u64, None).await? != PROBE {
+                return Err(BlobError::Changed);
+            }
+            self.presign_get(&blob, &PresignGet::default(), OffsetDateTime::now_utc()).await
+        };
+        match looked.await {
+            Ok(signed) => Ok(Probe { blob, signed }),
+            Err(error) => {
+                if let Err(left) = self.erase(&blob).await {
+                    tracing::warn!(error = %left, blob.key = blob.key, "a probe is left behind");
+                }
+                Err(error)
+            }
         }
-        let signed = self.presign_get(&blob, &PresignGet::default(), OffsetDateTime::now_utc()).await?;
-        Ok(Probe { blob, signed })
     }
 
     /// # Errors
@@ -85,9 +97,11 @@ impl Blobs {
     }
 }
 
-/// A filter decides on which objects; ours all lie where any filter may reach.
+/// Whether a rule removes objects of a tenant. One that asks for tags or sizes besides is taken for one that does.
 fn expires(rule: &LifecycleRule) -> bool {
-    rule.expiration().is_some_and(|expiration| expiration.days().is_some() || expiration.date().is_some())
+    let prefix = rule.filter().and_then(|filter| filter.prefix().or(filter.and().and_then(|and| and.prefix()))).unwrap_or_default();
+    let reaches = prefix.starts_with(TENANTS) || TENANTS.starts_with(prefix);
+    reaches && rule.expiration().is_some_and(|expiration| expiration.days().is_some() || expiration.date().is_some())
 }
 
 fn is_unknown(code: Option<&str>) -> bool {

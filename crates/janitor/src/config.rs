@@ -17,11 +17,12 @@ pub struct JanitorConfig {
 
 impl Settings for JanitorConfig {
     fn problems(&self) -> Vec<Problem> {
-        let SweepsConfig { work_every, storage_every, lost_after, restores_every, .. } = &self.sweeps;
+        let SweepsConfig { work_every, storage_every, idle_after, lost_after, restores_every, .. } = &self.sweeps;
         let faults = [self.database.faults(), self.s3.faults()].concat().into_iter().map(Problem::from);
         let never = [
             ("sweeps.work_every", work_every),
             ("sweeps.storage_every", storage_every),
+            ("sweeps.idle_after", idle_after),
             ("sweeps.lost_after", lost_after),
             ("sweeps.restores_every", restores_every),
         ]

@@ -1,6 +1,9 @@
 //! How far behind the service is, as metrics: every janitor tells the same, so that dashboards take the largest.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use media_runtime::Context;
 use media_storage::{Database, StorageError};
@@ -16,15 +19,17 @@ pub async fn watch<C>(cx: &Context<C>, database: &Database) {
     let stop = &cx.shutdown.soft;
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reasons = BTreeSet::new();
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Some(Err(error)) = stop.run_until_cancelled(tell(database)).await {
+        if let Some(Err(error)) = stop.run_until_cancelled(tell(database, &mut reasons)).await {
             warn!(%error, "how far behind the service is could not be read");
         }
     }
 }
 
+/// `reasons` are those that letters were told for: one without any more is told to have none.
 #[expect(clippy::cast_precision_loss, reason = "counts of rows and bytes below 2^53")]
-async fn tell(database: &Database) -> Result<(), StorageError> {
+async fn tell(database: &Database, reasons: &mut BTreeSet<String>) -> Result<(), StorageError> {
     let across = database.across_tenants();
     for depth in across.queue_depths().await? {
         let queue = depth.queue.as_str();
@@ -35,8 +40,10 @@ async fn tell(database: &Database) -> Result<(), StorageError> {
     let outbox = across.outbox_depth().await?;
     metrics::gauge!("media_outbox_waiting").set(outbox.waiting as f64);
     metrics::gauge!("media_outbox_oldest_seconds").set(outbox.oldest.as_secs_f64());
-    for (reason, waiting) in across.open_dead_letters().await? {
-        metrics::gauge!("media_dead_letters_open", "reason" => reason).set(waiting as f64);
+    let letters: BTreeMap<String, u64> = across.open_dead_letters().await?.into_iter().collect();
+    reasons.extend(letters.keys().cloned());
+    for reason in reasons.iter() {
+        metrics::gauge!("media_dead_letters_open", "reason" => reason.clone()).set(letters.get(reason).copied().unwrap_or(0) as f64);
     }
     for (tenant, bytes) in across.stored_bytes(TENANTS).await? {
         let tenant = tenant.map_or_else(|| "others".to_owned(), |tenant| tenant.to_string());

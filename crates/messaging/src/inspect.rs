@@ -47,15 +47,15 @@ pub async fn inspect(config: &AmqpConfig, name: &str) -> Result<Inspection, Mess
         let options = ExchangeDeclareOptions { passive: true, durable: true, ..Default::default() };
         // What is not there closes the channel.
         let channel = answered(connection.create_channel()).await?;
-        let looked = channel.exchange_declare(exchange.name.into(), exchange.kind.clone(), options, FieldTable::default()).await;
-        if there(looked)?.is_none() {
+        let looked = channel.exchange_declare(exchange.name.into(), exchange.kind.clone(), options, FieldTable::default());
+        if there(looked).await?.is_none() {
             found.missing.push(exchange.name.to_owned());
         }
     }
     for queue in &TOPOLOGY.queues {
         let options = QueueDeclareOptions { passive: true, durable: true, ..Default::default() };
         let channel = answered(connection.create_channel()).await?;
-        match there(channel.queue_declare(queue.name.as_str().into(), options, FieldTable::default()).await)? {
+        match there(channel.queue_declare(queue.name.as_str().into(), options, FieldTable::default())).await? {
             Some(looked) => found.queues.push(QueueState {
                 name: queue.name.clone(),
                 role: queue.role,
@@ -69,10 +69,12 @@ pub async fn inspect(config: &AmqpConfig, name: &str) -> Result<Inspection, Mess
     Ok(found)
 }
 
-fn there<T>(looked: Result<T, lapin::Error>) -> Result<Option<T>, MessagingError> {
-    match looked {
-        Ok(there) => Ok(Some(there)),
-        Err(error) if crate::error::is_missing(&error) => Ok(None),
-        Err(error) => Err(MessagingError::from_connecting(error)),
+async fn there<T>(look: impl Future<Output = Result<T, lapin::Error>>) -> Result<Option<T>, MessagingError> {
+    match timeout(DIAL_LIMIT, look).await {
+        Ok(Ok(there)) => Ok(Some(there)),
+        Ok(Err(error)) if crate::error::is_missing(&error) => Ok(None),
+        Ok(Err(error)) => Err(MessagingError::from_connecting(error)),
+        // A queue whose leader is away does not answer.
+        Err(_) => Err(MessagingError::Unreachable(None)),
     }
 }

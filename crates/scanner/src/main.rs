@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         let scanner = Scanner { database: database.clone(), blobs: blobs.clone(), profiles: profiles.load()?, clamd };
         let client = Client::new(import, fetch, SystemResolver)?;
         let importer = Importer { database: database.clone(), blobs, client, lease: worker.lease };
-        media_worker::run(&cx, worker, database, broker, Desk { scanner, importer }).await
+        let desk = Desk::new(scanner, importer, worker.permits);
+        media_worker::run(&cx, worker, database, broker, desk).await
     })
 }

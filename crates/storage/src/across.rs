@@ -231,6 +231,17 @@ impl Across {
         Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), BlobName { bucket: row.bucket, key: row.key })).collect())
     }
 
+    /// Assets at rest that others still follow.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn left_followers(&self, limit: i32) -> Result<Vec<(TenantId, AssetId)>, StorageError> {
+        let rows = sqlx::query!(r#"SELECT tenant_id AS "tenant_id!", leader_id AS "leader_id!" FROM media.left_followers($1)"#, limit)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), row.leader_id.into())).collect())
+    }
+
     /// Erasures that are not done yet, the oldest first.
     ///
     /// # Errors

@@ -113,6 +113,22 @@ impl TenantTx {
         Ok(())
     }
 
+    /// Lets those go who follow an asset that is at rest, if there are any: whoever ended it knew nothing of them. Those that are ready
+    /// learn how its jobs ended.
+    ///
+    /// # Errors
+    /// [`StorageError::BadRow`] if a row cannot be read.
+    pub async fn release_followers(&mut self, leader: AssetId) -> Result<bool, StorageError> {
+        let Some(asset) = self.assets().lock(leader).await? else { return Ok(false) };
+        let is_working = asset.deleted_at.is_none() && matches!(asset.status, Status::Scanning | Status::Transcoding);
+        if is_working || self.is_at_work(leader).await? || self.lock_followers(leader).await?.is_empty() {
+            return Ok(false);
+        }
+        self.share_ends(leader).await?;
+        self.leave_followers(leader).await?;
+        Ok(true)
+    }
+
     /// Notes whom assets follow from now on.
     pub(crate) async fn follow(&mut self, assets: &[AssetId], leader: Option<AssetId>) -> Result<(), StorageError> {
         let ids: Vec<Uuid> = assets.iter().map(AssetId::as_uuid).collect();

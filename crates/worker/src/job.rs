@@ -90,6 +90,7 @@ async fn attempt<W: Work>(shared: &Shared<W>, lease: &Lease) -> Next {
         End::Failed(JobError::LeaseLost | JobError::Stopped) => "lost",
         End::Failed(JobError::Permanent { .. }) => "refused",
         End::Failed(JobError::Failed { .. }) => "failed",
+        End::Failed(JobError::NoRoom) => "no_room",
         End::Failed(JobError::Unavailable(_)) => "unavailable",
         End::Cancelled => "cancelled",
         End::Released => "released",
@@ -143,6 +144,7 @@ async fn settle<W: Work>(shared: &Shared<W>, lease: &Lease, end: End<W::Outcome>
     if let End::Failed(error) = &end {
         match error {
             JobError::LeaseLost | JobError::Stopped => return Err(StorageError::LeaseLost),
+            JobError::NoRoom => {}
             error => warn!(error = chain(error), "the attempt failed"),
         }
     }
@@ -171,7 +173,7 @@ async fn failed(tx: &mut TenantTx, lease: &Lease, error: &JobError) -> Result<()
     match error {
         JobError::LeaseLost | JobError::Stopped => Err(StorageError::LeaseLost),
         JobError::Permanent { reason, detail } => tx.give_up(lease, *reason, detail).await,
-        JobError::Unavailable(_) => tx.work().release(lease, Some(Delay::TenSeconds), None).await,
+        JobError::NoRoom | JobError::Unavailable(_) => tx.work().release(lease, Some(Delay::TenSeconds), None).await,
         JobError::Failed { reason, .. } if lease.failures + 1 >= MAX_FAILURES => tx.give_up(lease, *reason, said(*reason)).await,
         JobError::Failed { reason, .. } => {
             tx.work().release(lease, Some(Delay::after(lease.failures + 1)), Some((*reason, said(*reason)))).await

@@ -49,6 +49,9 @@ pub enum JobError {
         #[source]
         source: BoxError,
     },
+    /// There is no room for this kind of job here at the moment. Tried again soon, here or elsewhere.
+    #[error("there is no room for it at the moment")]
+    NoRoom,
     /// A dependency is away. Tried again with a delay, for as long as it takes.
     #[error("a dependency is unavailable")]
     Unavailable(#[source] BoxError),

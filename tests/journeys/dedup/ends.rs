@@ -45,6 +45,25 @@ async fn the_first_is_deleted_while_the_second_is_scanned() {
     assert!(download(&mut owner, &first, "webp-320").await.is_ok() && download(&mut owner, &second, "webp-320").await.is_ok());
 }
 
+/// In a roll-out: the worker that ends the leader knows of no followers.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_an_asset_that_an_older_worker_ended_is_encoded_by_itself() {
+    let mut world = World::with("dedup-left", &WITHOUT_TRANSCODER).await;
+    let (mut owner, sql) = (world.caller().await, world.sql().await);
+    let (leader, follower) = leader_and_follower(&world, &mut owner, &picture()).await;
+    let leader = uuid(&leader);
+    let ended = format!(
+        "BEGIN; SET LOCAL session_replication_role = replica;
+         UPDATE media.assets SET status = 'ready' WHERE id = '{leader}';
+         UPDATE media.work SET state = 'succeeded', finished_at = now() WHERE asset_id = '{leader}'; COMMIT"
+    );
+    sqlx::raw_sql(AssertSqlSafe(ended)).execute(&sql).await.unwrap();
+    world.start_all(&[Binary::Transcoder]).await;
+    owner.until(&follower, AssetStatus::Ready, LIMIT).await;
+    assert!(follows(&sql, &follower).await.is_none() && encoded(&sql, &follower).await > 0);
+    assert!(download(&mut owner, &follower, "webp-320").await.is_ok());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_leader_is_deleted_the_oldest_follower_is_encoded_and_the_others_follow_it() {
     let mut world = World::with("dedup-leader-deleted", &WITHOUT_TRANSCODER).await;

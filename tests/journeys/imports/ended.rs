@@ -1,7 +1,7 @@
 //! An import that ends before its file is there.
 
 use media_devstack::Binary;
-use media_proto::v1::{AbortUploadRequest, Asset, AssetStatus, CompleteUploadRequest, DeleteAssetRequest, UndeleteAssetRequest};
+use media_proto::v1::{AbortUploadRequest, Asset, AssetKind, AssetStatus, CompleteUploadRequest, DeleteAssetRequest, UndeleteAssetRequest};
 use tonic::{Code, Status};
 
 use super::{LIMIT, counted, letter, under_way, world};
@@ -17,7 +17,11 @@ pub async fn abort(caller: &mut Caller, id: &str) -> Result<Asset, Status> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_is_aborted_or_deleted_stops_and_leaves_nothing() {
     let web = Web::start().await;
-    let world = world("import-ended", &web, &[Binary::Relay, Binary::Api, Binary::Scanner, Binary::Janitor]).await;
+    let mut world = World::new("import-ended").await;
+    super::open_to(&mut world, &web);
+    // Two at once, and one that is left to scans.
+    world.fleet.set("MEDIA__WORKER__PERMITS", "3");
+    world.start_all(&[Binary::Relay, Binary::Api, Binary::Scanner, Binary::Janitor]).await;
     let (mut caller, sql) = (world.caller().await, world.sql().await);
     // A part of 5 MiB has been sent on before the server falls silent.
     let file = samples::document(12 << 20);
@@ -48,6 +52,32 @@ async fn an_import_that_is_aborted_or_deleted_stops_and_leaves_nothing() {
     caller.until(&done, AssetStatus::Ready, LIMIT).await;
     assert_eq!(refused(abort(&mut caller, &done).await), reason(Code::FailedPrecondition, "ILLEGAL_TRANSITION"));
     assert_eq!(caller.get(&aborted).await.asset.unwrap().status(), AssetStatus::Failed, "nothing of the past comes back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_are_slow_keep_no_scan_waiting() {
+    let web = Web::start().await;
+    let world = world("import-slow", &web, &[Binary::Relay, Binary::Api, Binary::Scanner]).await;
+    let mut slow = world.caller().await;
+    let held = web.at("/held", [Says::Held(samples::document(12 << 20), 11 << 20)]);
+    for _ in 0..3 {
+        letter(&mut slow, &held).await;
+    }
+    let sql = world.sql().await;
+    let running = "SELECT count(*) FROM media.work WHERE group_name = 'import' AND state = 'running'";
+    eventually("one is being fetched, and the others wait", LIMIT, async || {
+        let asked: i64 = sqlx::query_scalar("SELECT sum(attempts)::bigint FROM media.work").fetch_one(&sql).await.unwrap();
+        let running: i64 = sqlx::query_scalar(running).fetch_one(&sql).await.unwrap();
+        if asked >= 3 && running == 1 { Ok(()) } else { Err((asked, running)) }
+    })
+    .await;
+    let mut other = world.caller().await;
+    let text = other.upload(AssetKind::Document, "letter.rtf", &samples::document(2_029)).await;
+    other.until(&text, AssetStatus::Ready, LIMIT).await;
+    let running: i64 = sqlx::query_scalar(running).fetch_one(&sql).await.unwrap();
+    assert_eq!(running, 1, "the slow one still is");
+    let failures: i64 = sqlx::query_scalar("SELECT sum(failures)::bigint FROM media.work").fetch_one(&sql).await.unwrap();
+    assert_eq!(failures, 0, "to wait for a place is no failure");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ fn every_binary_takes_the_settings_that_it_is_given() {
             let output = Command::new(program(service)).arg("--print-settings").env_clear().envs(&environment).output().unwrap();
             let told = String::from_utf8(output.stdout).unwrap();
             for port in list(&container["ports"]) {
-                let listens = format!("listen: 0.0.0.0:{},", port["containerPort"]);
+                let listens = format!("listen = \"0.0.0.0:{}\"", port["containerPort"]);
                 assert!(told.contains(&listens), "{place}: it does not listen at {}", port["containerPort"]);
             }
         }

@@ -44,7 +44,7 @@ const WORLDS: [&str; 8] = [
     "UPDATE media.work SET lease_until = now() + '1 hour'",
     "UPDATE media.work SET state = 'failed', lease_owner = NULL, lease_until = NULL",
     "UPDATE media.assets SET status = 'scanning'; UPDATE media.assets SET status = 'transcoding';
-     UPDATE media.assets SET status = 'ready', deleted_at = NULL, archived_at = NULL;
+     UPDATE media.assets SET status = 'ready', deleted_at = NULL, archived_at = NULL, follows = id;
      UPDATE media.blobs SET doomed_at = NULL, archive_state = NULL",
     "UPDATE media.blobs SET archive_state = 'restoring', archive_looked_at = NULL",
 ];

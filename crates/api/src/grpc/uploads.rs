@@ -203,9 +203,10 @@ impl Uploads {
         Ok(asset)
     }
 
-    /// Throws the parts away, now if the store is there; else the janitor does it.
+    /// Throws the parts away, now if the store is there; else the janitor does it. An object that was made of them meanwhile is the
+    /// janitor's, too: it removes every version.
     async fn release(&self, caller: &Caller, upload: &Upload) {
-        if !self.abort_or_warn(&handle(upload)).await {
+        if !self.abort_or_warn(&handle(upload)).await || !matches!(self.0.blobs.head(&upload.blob).await, Ok(None)) {
             return;
         }
         let noted = async {

@@ -4,7 +4,7 @@ use media_blobs::UploadHandle;
 use media_domain::{Reason, Status};
 use media_storage::{across::UnfinishedUpload, uploads::UploadState};
 
-use super::{BATCH, Janitor, swept};
+use super::{BATCH, Janitor, lost_completions, swept};
 
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
     let mut count = 0;
@@ -15,6 +15,10 @@ pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
 }
 
 async fn end(janitor: &Janitor, unfinished: UnfinishedUpload) -> anyhow::Result<bool> {
+    // What is whole is nobody's to throw away, however late it is found: after a restore, all that was open is old.
+    if lost_completions::find(janitor, unfinished).await? {
+        return Ok(true);
+    }
     let UnfinishedUpload { tenant, asset: id, .. } = unfinished;
     let mut tx = janitor.database.in_tenant(tenant, "janitor.abandon_upload").await?;
     let Some(asset) = tx.assets().lock(id).await? else { return Ok(false) };

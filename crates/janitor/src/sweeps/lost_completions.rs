@@ -17,7 +17,8 @@ pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
     Ok(count)
 }
 
-async fn find(janitor: &Janitor, unfinished: UnfinishedUpload) -> anyhow::Result<bool> {
+/// Completes one, if its object is there; says whether.
+pub(super) async fn find(janitor: &Janitor, unfinished: UnfinishedUpload) -> anyhow::Result<bool> {
     let UnfinishedUpload { tenant, asset: id, .. } = unfinished;
     let mut tx = janitor.database.in_tenant(tenant, "janitor.lost_completions").await?;
     let upload = tx.uploads().of_asset(id).await?.filter(|upload| upload.state == UploadState::Open);

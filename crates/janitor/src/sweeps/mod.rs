@@ -10,6 +10,7 @@ mod ended_retention;
 mod expired_leases;
 mod idle_queues;
 mod lag;
+mod left_followers;
 mod lost_completions;
 mod old_messages;
 mod running_erasures;
@@ -18,6 +19,7 @@ mod unsettled_archives;
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use media_blobs::Blobs;
 use media_domain::archive::ArchiveClass;
 use media_runtime::Context;
@@ -91,6 +93,7 @@ impl Janitor {
             self.every(cx, "idle_queues", self.config.work_every, async || idle_queues::sweep(self).await),
             self.every(cx, "lost_completions", self.config.lost_after, async || lost_completions::sweep(self).await),
             self.every(cx, "abandoned_uploads", self.config.storage_every, async || abandoned_uploads::sweep(self).await),
+            self.every(cx, "left_followers", self.config.storage_every, async || left_followers::sweep(self).await),
             self.every(cx, "stale_output_uploads", self.config.storage_every, async || stale_output_uploads::sweep(self).await),
             self.every(cx, "doomed_blobs", self.config.storage_every, async || doomed_blobs::sweep(self).await),
             self.every(cx, "changed_policies", self.config.storage_every, async || changed_policies::sweep(self).await),
@@ -105,41 +108,51 @@ impl Janitor {
     }
 
     /// Runs the sweeps one after the other, in the order in which one leaves something to the next, round after round until a round
-    /// takes nothing. Told to stop, it leaves at once: the next run goes on.
+    /// takes nothing.
     ///
     /// # Errors
-    /// If a sweep fails. A row that cannot be swept is told, and left for the next run.
+    /// If a sweep failed, after all others had their turn; if it was told to stop before the end. A row that cannot be swept is told, and
+    /// left for the next run.
     pub async fn run_once<C>(&self, cx: &Context<C>) -> anyhow::Result<()> {
         let stop = &cx.shutdown.soft;
-        while let Some(round) = stop.run_until_cancelled(Box::pin(self.round())).await {
-            let round = round?;
-            for (name, swept) in round.iter().filter(|(_, swept)| *swept > 0) {
-                info!(sweep = name, swept, "swept");
+        loop {
+            let round = stop.run_until_cancelled(Box::pin(self.round())).await.context("told to stop before the end")?;
+            let (mut taken, mut failed) = (0, Vec::new());
+            for (name, outcome) in round {
+                match outcome {
+                    Ok(0) => {}
+                    Ok(swept) => {
+                        taken += swept;
+                        info!(sweep = name, swept, "swept");
+                    }
+                    Err(error) => failed.push(format!("{name}: {error:#}")),
+                }
             }
-            if round.iter().all(|(_, swept)| *swept == 0) {
-                break;
+            anyhow::ensure!(failed.is_empty(), "sweeps failed: {}", failed.join("; "));
+            if taken == 0 {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
-    async fn round(&self) -> anyhow::Result<[(&'static str, u64); 14]> {
-        Ok([
-            ("expired_leases", expired_leases::sweep(self).await?),
-            ("idle_queues", idle_queues::sweep(self).await?),
-            ("lost_completions", lost_completions::sweep(self).await?),
-            ("abandoned_uploads", abandoned_uploads::sweep(self).await?),
-            ("stale_output_uploads", stale_output_uploads::sweep(self).await?),
-            ("changed_policies", changed_policies::sweep(self).await?),
-            ("ended_references", ended_references::sweep(self).await?),
-            ("ended_retention", ended_retention::sweep(self).await?),
-            ("ended_grace", ended_grace::sweep(self).await?),
-            ("cold_originals", cold_originals::sweep(self).await?),
-            ("unsettled_archives", unsettled_archives::sweep(self).await?),
-            ("running_erasures", running_erasures::sweep(self).await?),
-            ("doomed_blobs", doomed_blobs::sweep(self).await?),
-            ("old_messages", old_messages::sweep(self).await?),
-        ])
+    async fn round(&self) -> [(&'static str, anyhow::Result<u64>); 15] {
+        [
+            ("expired_leases", expired_leases::sweep(self).await),
+            ("idle_queues", idle_queues::sweep(self).await),
+            ("lost_completions", lost_completions::sweep(self).await),
+            ("abandoned_uploads", abandoned_uploads::sweep(self).await),
+            ("left_followers", left_followers::sweep(self).await),
+            ("stale_output_uploads", stale_output_uploads::sweep(self).await),
+            ("changed_policies", changed_policies::sweep(self).await),
+            ("ended_references", ended_references::sweep(self).await),
+            ("ended_retention", ended_retention::sweep(self).await),
+            ("ended_grace", ended_grace::sweep(self).await),
+            ("cold_originals", cold_originals::sweep(self).await),
+            ("unsettled_archives", unsettled_archives::sweep(self).await),
+            ("running_erasures", running_erasures::sweep(self).await),
+            ("doomed_blobs", doomed_blobs::sweep(self).await),
+            ("old_messages", old_messages::sweep(self).await),
+        ]
     }
 
     async fn every<C>(&self, cx: &Context<C>, name: &'static str, period: Duration, sweep: impl AsyncFn() -> anyhow::Result<u64>) {

@@ -1,0 +1,23 @@
+//! Assets that wait for what is made of the same bytes for another one, which is at rest: in a roll-out, an older worker ends an asset
+//! and knows nothing of its followers. The oldest of them gets work of its own.
+
+use media_domain::{AssetId, TenantId};
+
+use super::{BATCH, Janitor, swept};
+
+pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
+    let mut count = 0;
+    for (tenant, leader) in janitor.database.across_tenants().left_followers(BATCH).await? {
+        count += swept("left_followers", &leader, release(janitor, tenant, leader).await);
+    }
+    Ok(count)
+}
+
+async fn release(janitor: &Janitor, tenant: TenantId, leader: AssetId) -> anyhow::Result<bool> {
+    let mut tx = janitor.database.in_tenant(tenant, "janitor.left_followers").await?;
+    if tx.release_followers(leader).await? {
+        tx.commit().await?;
+        return Ok(true);
+    }
+    Ok(false)
+}
