@@ -150,7 +150,7 @@ async fn a_row_that_cannot_be_read_names_itself() {
 async fn a_schema_that_is_not_there_is_missed() {
     let place = Place::new("errors-no-schema").await;
     place.api.check().await.unwrap();
-    sqlx::raw_sql("DROP TABLE media.work CASCADE").execute(&place.superuser).await.unwrap();
+    sqlx::raw_sql("DROP FUNCTION media.schema_version()").execute(&place.superuser).await.unwrap();
     let error = place.api.check().await.unwrap_err();
     assert!(matches!(error, StorageError::Missing { .. }), "{error:?}");
 }

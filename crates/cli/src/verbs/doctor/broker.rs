@@ -39,7 +39,11 @@ fn judge(inspected: &Inspection) -> Vec<Finding> {
         findings.push(if is_read || queue.messages == 0 {
             Finding::good(&queue.name, seen)
         } else {
-            Finding::odd(&queue.name, seen, "nobody takes from it now: all of its workers are busy, or none runs. Scaled to zero, KEDA starts one")
+            Finding::odd(
+                &queue.name,
+                seen,
+                "nobody takes from it now: all of its workers are busy, or none runs. Scaled to zero, KEDA starts one",
+            )
         });
     }
     findings
