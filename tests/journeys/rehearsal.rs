@@ -33,7 +33,6 @@ const SIDE_BY_SIDE: Duration = Duration::from_secs(3);
 /// Who calls at the same time.
 const CALLERS: usize = 3;
 
-#[expect(clippy::disallowed_methods, reason = "a test has no settings")]
 fn released() -> PathBuf {
     std::env::var_os("MEDIA_RELEASED_PROGRAMS").expect("`make rehearse-upgrade` names the programs of the version that is out").into()
 }

@@ -73,6 +73,9 @@ async fn a_sound_service_is_called_sound() {
     assert!(Bucket::of(world.isolated()).uploads().await.is_empty());
 }
 
+/// What is wrong, the settings that make it so, the finding that tells of it, and a word of what it says.
+type Wrong<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_broken_is_named_with_what_to_do() {
     let world = World::with("doctor-broken", &[Binary::Api, Binary::Relay]).await;
@@ -87,7 +90,7 @@ async fn what_is_broken_is_named_with_what_to_do() {
 
     let stranger = isolated.database_url(DatabaseRole::Superuser);
     let api = isolated.s3_credentials(S3Identity::MediaApi);
-    let wrong: [(&str, &[(&str, &str)], &str, &str); 8] = [
+    let wrong: [Wrong<'_>; 8] = [
         ("its schema is old", &[], "schema", "media migrate"),
         ("a table is open", &[], "row level security", "asset_holds"),
         ("its bucket expires", &[], "bucket's rules", "seven-days"),
