@@ -1,6 +1,6 @@
 //! Uploads that nobody finished are failed, and the parts of those given up leave the bucket.
 
-use media_blobs::UploadHandle;
+use media_blobs::{BlobError, UploadHandle};
 use media_domain::{Reason, Status};
 use media_storage::{across::UnfinishedUpload, uploads::UploadState};
 
@@ -16,8 +16,12 @@ pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
 
 async fn end(janitor: &Janitor, unfinished: UnfinishedUpload) -> anyhow::Result<bool> {
     // What is whole is nobody's to throw away, however late it is found: after a restore, all that was open is old.
-    if lost_completions::find(janitor, unfinished).await? {
-        return Ok(true);
+    match lost_completions::find(janitor, unfinished).await {
+        Ok(true) => return Ok(true),
+        Ok(false) => {}
+        // Where the store does not let us look, it does not let us remove anything either; its caller is told all the same.
+        Err(error) if matches!(error.downcast_ref(), Some(BlobError::Denied(_))) => {}
+        Err(error) => return Err(error),
     }
     let UnfinishedUpload { tenant, asset: id, .. } = unfinished;
     let mut tx = janitor.database.in_tenant(tenant, "janitor.abandon_upload").await?;
