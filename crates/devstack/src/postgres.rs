@@ -1,6 +1,6 @@
-//! Postgres 15 in a cluster of its own.
+//! Postgres in a cluster of its own.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
@@ -13,6 +13,8 @@ use crate::{DevstackError, PostgresInfo, Server};
 
 /// Debian's folder.
 const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
+/// Names the folder of another version's programs.
+const ANOTHER: &str = "MEDIA_POSTGRES";
 const INITDB_LIMIT: Duration = Duration::from_secs(60);
 
 /// Nothing here must survive a power cut, but all that was committed survives a kill: `fsync` is off, `synchronous_commit`
@@ -28,11 +30,15 @@ log_min_duration_statement = 1s
 log_line_prefix = '%m %u@%d '
 ";
 
+fn program(name: &str) -> PathBuf {
+    std::env::var_os(ANOTHER).map_or_else(|| PROGRAMS.into(), PathBuf::from).join(name)
+}
+
 pub(crate) async fn prepare(place: &Place<'_>) -> Result<(), DevstackError> {
     let data = place.path("data");
     Launch {
         server: Server::Postgres,
-        program: &Path::new(PROGRAMS).join("initdb"),
+        program: &program("initdb"),
         args: vec![
             "--username=postgres".into(),
             "--auth=trust".into(),
@@ -58,7 +64,7 @@ pub(crate) async fn prepare(place: &Place<'_>) -> Result<(), DevstackError> {
 pub(crate) fn launch(place: &Place<'_>) -> Result<Vec<ServerProcess>, DevstackError> {
     let postgres = Launch {
         server: Server::Postgres,
-        program: &Path::new(PROGRAMS).join("postgres"),
+        program: &program("postgres"),
         args: vec!["-D".into(), place.path("data").into()],
         env: vec![],
         folder: &place.folder,

@@ -79,6 +79,10 @@ async fn ensure_owner(admin: &mut PgConnection) -> Result<(), sqlx::Error> {
         sqlx::query_scalar("SELECT 1 FROM pg_roles WHERE rolname = $1").bind(owner).fetch_optional(&mut *admin).await?;
     if known.is_none() {
         run(admin, format!("CREATE ROLE {owner} LOGIN CREATEROLE PASSWORD '{owner}'")).await?;
+        // As `media migrate` does for itself.
+        if admin.server_version_num() >= Some(16_00_00) {
+            run(admin, format!("ALTER ROLE {owner} SET createrole_self_grant = 'set, inherit'")).await?;
+        }
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The schema, brought up to date. Run by `media migrate` as the owner's role, never by a service.
 
-use sqlx::{Connection, PgConnection, migrate::Migrator};
+use sqlx::{Connection, Executor, PgConnection, migrate::Migrator};
 
 use crate::StorageError;
 
@@ -26,6 +26,11 @@ pub enum MigrateError {
 /// See [`MigrateError`]. Two at once wait for each other.
 pub async fn migrate(url: &str) -> Result<usize, MigrateError> {
     let mut connection = PgConnection::connect(url).await.map_err(|error| MigrateError::Connect(error.into()))?;
+    // Functions are handed over to roles that the owner makes. Up to version 15 who makes a role may do so by that.
+    if connection.server_version_num() >= Some(16_00_00) {
+        let granted = connection.execute("SET createrole_self_grant = 'set, inherit'").await;
+        granted.map_err(|error| MigrateError::Connect(error.into()))?;
+    }
     MIGRATIONS.run(&mut connection).await?;
     Ok(MIGRATIONS.iter().count())
 }
