@@ -29,7 +29,7 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err($crate::asset::UnknownWord { what: stringify!($name), word: text.to_owned() }),
+                    _ => Err($crate::asset::UnknownWord { known: concat!($($word, ", "),+), word: text.to_owned() }),
                 }
             }
         }
@@ -39,9 +39,10 @@ pub(crate) use words;
 
 /// A word that the set does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{word:?} is no {what}")]
+#[error("{word:?} is none of {}", known.trim_end_matches(", "))]
 pub struct UnknownWord {
-    pub what: &'static str,
+    /// The words of the set, each with a comma behind it.
+    pub known: &'static str,
     pub word: String,
 }
 

@@ -130,7 +130,7 @@ impl TranscodeJobs<'_> {
             JobRow,
             r#"-- transcode_jobs.list
             SELECT id, profile, status, required, progress_percent, coalesce(attempts, 0) AS "attempts!", reason, error_message
-            FROM media.transcode_jobs WHERE asset_id = $1 ORDER BY id"#,
+            FROM media.transcode_jobs WHERE asset_id = $1 ORDER BY profile"#,
             asset.as_uuid(),
         )
         .fetch_all(self.0.connection())

@@ -43,7 +43,7 @@ impl std::str::FromStr for UploadState {
         [Self::Open, Self::Completed, Self::Aborting, Self::Aborted]
             .into_iter()
             .find(|state| state.as_str() == text)
-            .ok_or_else(|| media_domain::asset::UnknownWord { what: "UploadState", word: text.to_owned() })
+            .ok_or_else(|| media_domain::asset::UnknownWord { known: "open, completed, aborting, aborted", word: text.to_owned() })
     }
 }
 

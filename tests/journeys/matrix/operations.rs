@@ -64,5 +64,8 @@ async fn retries(scene: &Scene) {
     scene.archive(&id, Some("archived")).await;
     cells.refused("ASSET_ARCHIVED", owner.operations.retry_job(waveform.clone()).await);
     scene.archive(&id, None).await;
-    assert_eq!(cells.happy(owner.operations.retry_job(waveform).await).job.unwrap().job.unwrap().profile, "waveform");
+    assert_eq!(cells.happy(owner.operations.retry_job(waveform.clone()).await).job.unwrap().job.unwrap().profile, "waveform");
+    let found = sqlx::query("UPDATE media.assets SET status = 'quarantined' WHERE id = $1").bind(uuid(&id));
+    assert_eq!(found.execute(&scene.sql).await.unwrap().rows_affected(), 1);
+    cells.refused("ASSET_QUARANTINED", owner.operations.retry_job(waveform).await);
 }

@@ -85,8 +85,10 @@ impl Operations {
         // Read again under the asset's lock: what is decided on it holds.
         let asset = there(tx.assets().lock(asset).await?).map_err(|_| ApiError::JobNotFound)?;
         let listed = tx.transcode_jobs().lookup(id).await?.ok_or(ApiError::JobNotFound)?;
-        if asset.status != Status::Ready {
-            return Err(ApiError::NotReady(asset.status));
+        match asset.status {
+            Status::Ready => {}
+            Status::Quarantined => return Err(ApiError::Quarantined),
+            other => return Err(ApiError::NotReady(other)),
         }
         if !matches!(listed.job.state, WorkState::Failed | WorkState::Cancelled) {
             return Err(ApiError::JobIs(listed.job.state));

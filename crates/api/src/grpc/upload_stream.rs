@@ -82,7 +82,7 @@ async fn next(stream: &mut Streaming<v1::UploadRequest>, idle_max: Duration) -> 
         Ok(Some(v1::UploadRequest { content: Some(content) })) => Ok(Some(content)),
         Ok(Some(v1::UploadRequest { content: None })) => Err(Violations::of("content", "must be given")),
         // Longer than any request may be (tonic's decoder): it came, and is not what was agreed on.
-        Err(long) if long.code() == Code::OutOfRange => Err(Violations::of("chunk", "is longer than the limit of a message")),
+        Err(long) if long.code() == Code::OutOfRange => Err(Violations::of("chunk", "makes a message of more than 2 MiB")),
         Err(broken) => {
             tracing::debug!(error = chain(&broken), "the stream of an upload broke off");
             Err(ApiError::StreamBroken)
