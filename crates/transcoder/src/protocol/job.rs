@@ -82,6 +82,8 @@ const MEMORY_BYTES_MOST: u64 = 6 << 30;
 const ADDRESS_SPACE_BEYOND_MEMORY: u64 = 3 << 30;
 /// Of a progressive file, with room for two of them: 120 frames a second of 20 bytes.
 const INDEX_BYTES_PER_SECOND: u64 = 6000;
+/// A week: the rungs of twelve hours of 4K at 60 frames a second take six days of one core. A pod that is told to stop is given as long.
+const WALL_SECONDS_MOST: u64 = 7 * 24 * 3600;
 
 impl Limits {
     /// The limits for a piece of work on a file of `size` bytes.
@@ -89,7 +91,7 @@ impl Limits {
         let longest_s = limits::MAX_DURATION.as_secs();
         let duration_s = info.and_then(|info| info.duration_ms).map_or(longest_s, |ms| (ms / 1000 + 1).min(longest_s));
         let wall_s = match group {
-            Group::Ladder | Group::Av1 | Group::Vp9 => 600 + 40 * sixties(info) * duration_s,
+            Group::Ladder | Group::Av1 | Group::Vp9 => (600 + 40 * sixties(info) * duration_s).min(WALL_SECONDS_MOST),
             // A subtitle file has no length, and needs none.
             Group::Subtitles if info.is_none() => 300,
             Group::Audio | Group::Speech | Group::Storyboard | Group::Subtitles => 600 + 2 * duration_s,
