@@ -17,6 +17,7 @@
 //! - sweeps::an_asset_is_deleted_when_its_days_are_over_and_erased_after_the_grace
 //! - sweeps::the_days_count_from_the_end_of_the_last_reference
 //! - sweeps::other_days_are_applied_to_every_asset
+//! - sweeps::a_janitor_that_runs_once_does_what_is_due_and_names_the_sweep_that_failed
 //! - sweeps::a_dry_run_says_what_would_go_and_why_and_changes_nothing
 //! - undelete::what_comes_back_goes_on_where_the_deletion_cut_it_off
 //! - undelete::what_was_deleted_while_it_was_uploaded_comes_back_as_failed

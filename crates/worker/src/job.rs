@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use media_domain::{Reason, command::Delay};
+use media_domain::{
+    Reason,
+    command::Delay,
+    work::{Group, Queue},
+};
 use media_runtime::trace_context;
 use media_storage::{
     StorageError, TenantTx,
@@ -28,6 +32,18 @@ enum End<O> {
     Cancelled,
     /// The process must leave.
     Released,
+}
+
+/// What an attempt is counted under that ended for a reason which may pass; the others are told once they happen.
+const MAY_PASS: [&str; 3] = ["failed", "unavailable", "lost"];
+
+/// From the start: a rate of what is not there is no rate.
+pub(crate) fn count_from_zero(queue: Queue) {
+    for group in Group::ALL.iter().filter(|group| group.queue() == queue) {
+        for outcome in MAY_PASS {
+            metrics::counter!("media_jobs_total", "queue" => queue.as_str(), "group" => group.as_str(), "outcome" => outcome).absolute(0);
+        }
+    }
 }
 
 /// What a permit does after an attempt.

@@ -53,6 +53,7 @@ pub(crate) struct Shared<W> {
 pub async fn run<C, W: Work>(cx: &Context<C>, config: WorkerConfig, database: Database, broker: Broker, work: W) -> anyhow::Result<()> {
     watch_database(cx, &database);
     watch_broker(cx, &broker);
+    job::count_from_zero(W::QUEUE);
     let shared = Arc::new(Shared { work, database, owner: cx.instance.clone(), shutdown: cx.shutdown.clone(), config });
     let source = Arc::new(CommandSource::new(&broker, W::QUEUE));
     let mut permits = tokio::task::JoinSet::new();

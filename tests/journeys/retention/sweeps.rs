@@ -5,9 +5,10 @@ use std::time::Duration;
 use media_devstack::Binary;
 use media_domain::AssetId;
 use media_proto::v1::{GetAssetRequest, TenantPolicy};
+use sqlx::AssertSqlSafe;
 use tonic::Code;
 
-use super::{DAY, age, announce, change, count, is_about, letter, now, refer, set_asset};
+use super::{DAY, age, announce, change, count, delete, is_about, letter, now, refer, set_asset};
 use crate::{
     harness::{World, eventually},
     refusals::leftovers,
@@ -159,4 +160,23 @@ async fn a_dry_run_says_what_would_go_and_why_and_changes_nothing() {
     let after = (count(&sql, "media.assets WHERE deleted_at IS NULL").await, count(&sql, "media.outbox").await);
     assert_eq!(after, before);
     assert_eq!(count(&sql, "media.asset_references").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_janitor_that_runs_once_does_what_is_due_and_names_the_sweep_that_failed() {
+    let world = World::with("sweeps-once", &[Binary::Api, Binary::Scanner]).await;
+    let (mut owner, sql) = (world.caller().await, world.sql().await);
+    let (over, deleted) = (letter(&mut owner, 1_003).await, letter(&mut owner, 1_004).await);
+    age(&sql, &over, 91).await;
+    delete(&mut owner, &deleted).await.unwrap();
+    set_asset(&sql, &deleted, "deleted_at = deleted_at - interval '31 days'").await;
+    let right = |words: &str| format!("{words} ON FUNCTION media.ended_retention(int)");
+    sqlx::query(AssertSqlSafe(right("REVOKE EXECUTE") + " FROM media_janitor")).execute(&sql).await.unwrap();
+    let failed = world.fleet.once(Binary::Janitor, &["--once"]).await.unwrap_err().to_string();
+    assert!(failed.contains("sweeps failed: ended_retention: "), "{failed}");
+    assert_eq!(count(&sql, "media.assets").await, 1, "the others had their turn");
+
+    sqlx::query(AssertSqlSafe(right("GRANT EXECUTE") + " TO media_janitor")).execute(&sql).await.unwrap();
+    world.fleet.once(Binary::Janitor, &["--once"]).await.unwrap();
+    assert_eq!(count(&sql, "media.assets WHERE deleted_at IS NOT NULL").await, 1, "its days are over");
 }

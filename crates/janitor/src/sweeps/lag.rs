@@ -1,4 +1,4 @@
-//! How late a sweep is: of what it swept in one turn, how long ago the longest due became so. 0 where nothing was due.
+//! How late a sweep is: of what it swept in its turn, how long ago the longest due became so. 0 after a turn that had nothing to do.
 
 use std::time::Duration;
 
@@ -14,14 +14,22 @@ impl Lag {
 
     /// Notes one row. Whether there was something to do for it.
     pub fn note(&mut self, late: Option<Duration>) -> bool {
-        self.longest = self.longest.max(late.unwrap_or_default());
-        late.is_some()
+        let Some(late) = late else { return false };
+        if late > self.longest {
+            self.longest = late;
+            self.tell();
+        }
+        true
+    }
+
+    fn tell(&self) {
+        metrics::gauge!("media_sweep_lag_seconds", "sweep" => self.sweep).set(self.longest.as_secs_f64());
     }
 }
 
 /// Also of a turn that was cut short.
 impl Drop for Lag {
     fn drop(&mut self) {
-        metrics::gauge!("media_sweep_lag_seconds", "sweep" => self.sweep).set(self.longest.as_secs_f64());
+        self.tell();
     }
 }
