@@ -6,11 +6,9 @@ use std::{process::Stdio, time::Duration};
 
 use media_devstack::{Binary, DatabaseRole, StackInfo};
 use media_proto::v1::{AssetKind, AssetStatus, GetPlaybackRequest};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::{process::Command, time::Instant};
-use url::Url;
 
-use crate::harness::{Caller, Consumer, World, samples};
+use crate::harness::{Caller, Consumer, World, database, samples};
 
 const LIMIT: Duration = Duration::from_secs(120);
 const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
@@ -20,16 +18,6 @@ const SERVICES: [Binary; 5] = [Binary::Relay, Binary::Api, Binary::Scanner, Bina
 async fn run(program: &str, arguments: &[&str]) {
     let output = Command::new(format!("{PROGRAMS}/{program}")).args(arguments).stdin(Stdio::null()).output().await.unwrap();
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// As after a disk that is gone: the database is dropped while it is in use, and made anew, empty.
-async fn lose(database: &Url) {
-    let name = database.path().trim_start_matches('/').to_owned();
-    let mut other = database.clone();
-    other.set_path("/postgres");
-    let mut superuser = PgConnection::connect(other.as_str()).await.unwrap();
-    superuser.execute(AssertSqlSafe(format!("DROP DATABASE \"{name}\" WITH (FORCE)"))).await.unwrap();
-    superuser.execute(AssertSqlSafe(format!("CREATE DATABASE \"{name}\""))).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,7 +48,8 @@ async fn all_that_a_dump_knew_reaches_its_end_after_database_and_broker_were_los
     for service in services {
         service.kill().unwrap();
     }
-    lose(&database).await;
+    // As after a disk that is gone.
+    database::empty(&database).await;
 
     let began = Instant::now();
     run("pg_restore", &["--dbname", database.as_str(), dump.to_str().unwrap()]).await;

@@ -14,6 +14,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::harness::checkout;
+
 const LINES_MAX: usize = 500;
 
 /// What each crate may link, of ours. Binaries link rooms, `worker` links the rooms that a loop needs, rooms link `domain`.
@@ -96,7 +98,7 @@ fn each_server_and_codec_is_spoken_to_in_one_room() {
 #[test]
 fn no_file_is_over_500_lines() {
     let listed = run(Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard", "*.rs", "*.sql"]));
-    let files: Vec<PathBuf> = listed.lines().map(|name| repository().join(name)).filter(|path| path.is_file()).collect();
+    let files: Vec<PathBuf> = listed.lines().map(|name| checkout().join(name)).filter(|path| path.is_file()).collect();
     assert!(files.len() > 100, "{} files were found", files.len());
     let long: Vec<_> = files
         .iter()
@@ -128,12 +130,8 @@ fn rooms() -> BTreeMap<String, BTreeSet<String>> {
     rooms
 }
 
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
 fn run(command: &mut Command) -> String {
-    let output = command.current_dir(repository()).output().unwrap();
+    let output = command.current_dir(checkout()).output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

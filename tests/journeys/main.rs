@@ -39,6 +39,8 @@ mod model;
 #[cfg(test)]
 mod monitoring;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod pass_through;

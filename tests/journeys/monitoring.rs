@@ -6,7 +6,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::PathBuf,
     time::Duration,
 };
 
@@ -20,7 +19,7 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::harness::{World, eventually, samples};
+use crate::harness::{World, checkout, eventually, samples};
 
 const LIMIT: Duration = Duration::from_secs(90);
 /// What Prometheus adds by itself.
@@ -41,10 +40,6 @@ struct Rule {
     alert: String,
     expr: String,
     annotations: BTreeMap<String, String>,
-}
-
-fn checkout() -> PathBuf {
-    std::env::current_dir().unwrap().ancestors().find(|folder| folder.join("deploy/monitoring").is_dir()).unwrap().to_owned()
 }
 
 fn rules() -> Vec<Rule> {

@@ -89,7 +89,7 @@ async fn a_person_records_shows_and_lists() {
     let folder = tempfile::tempdir().unwrap();
     let picture = samples::on_disk(folder.path(), "cover.png", &samples::picture(64, 64));
     let typed = |arguments: &[&str]| {
-        let program = std::env::current_exe().unwrap().parent().unwrap().with_file_name("media");
+        let program = crate::harness::program("media");
         let mut command = Command::new(program);
         let owner = caller.owner.to_string();
         command

@@ -152,7 +152,7 @@ async fn a_person_restores_from_a_shell() {
     let id = unused_letter(&mut caller, &sql, 400).await;
     until_archived(&caller, &sql, &id).await;
     let media = |arguments: &[&str]| {
-        let program = std::env::current_exe().unwrap().parent().unwrap().with_file_name("media");
+        let program = crate::harness::program("media");
         let mut command = Command::new(program);
         command.args(arguments).env_clear().env("MEDIA_API", world.fleet.grpc_url()).env("MEDIA_TOKEN", &caller.token);
         let output = command.output().unwrap();

@@ -74,7 +74,7 @@ async fn bytes_that_are_there_are_shared_at_once_and_nothing_is_uploaded() {
 
     let folder = tempfile::tempdir().unwrap();
     let path = crate::harness::samples::on_disk(folder.path(), "typed.png", &bytes);
-    let program = std::env::current_exe().unwrap().parent().unwrap().with_file_name("media");
+    let program = crate::harness::program("media");
     let mut typed = tokio::process::Command::new(program);
     typed.args(["--json", "upload", "--owner", &other.owner.to_string(), &path]);
     let said = typed.env_clear().env("MEDIA_API", world.fleet.grpc_url()).env("MEDIA_TOKEN", &other.token).output().await.unwrap();

@@ -231,7 +231,7 @@ async fn a_person_erases_from_a_shell() {
     let mut person = world.caller().await;
     let id = letter(&mut person, 1000).await;
     let typed = async |arguments: &[&str]| {
-        let program = std::env::current_exe().unwrap().parent().unwrap().with_file_name("media");
+        let program = crate::harness::program("media");
         let mut command = tokio::process::Command::new(program);
         command.args(arguments).env_clear().env("MEDIA_API", world.fleet.grpc_url()).env("MEDIA_TOKEN", &person.token);
         let output = command.stdin(Stdio::null()).output().await.unwrap();

@@ -15,7 +15,7 @@ use media_proto::v1::{AssetKind, DeleteAssetRequest, ReplayEventsRequest, Undele
 use serde_json::Value;
 
 use super::LIMIT;
-use crate::harness::{Caller, World, eventually, samples, schemas};
+use crate::harness::{Caller, World, eventually, program, samples, schemas};
 
 /// A consumer, which may be killed and started again.
 struct Example {
@@ -72,8 +72,7 @@ impl Drop for Example {
 }
 
 fn rust() -> Command {
-    let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples");
-    Command::new(folder.join("event_consumer"))
+    Command::new(program("examples/event_consumer"))
 }
 
 fn python() -> Command {

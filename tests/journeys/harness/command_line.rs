@@ -2,12 +2,11 @@
 
 use std::process::Command;
 
-use super::{Caller, World};
+use super::{Caller, World, program};
 
 /// The command line of a caller, yet to be run.
 pub fn media(world: &World, caller: &Caller, arguments: &[&str]) -> Command {
-    let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
-    let mut command = Command::new(folder.join("media"));
+    let mut command = Command::new(program("media"));
     command
         .args(arguments)
         .env("MEDIA_API", world.fleet.grpc_url())

@@ -96,7 +96,7 @@ async fn who_shows_no_certificate_is_not_heard_and_a_token_is_asked_for_all_the_
     let tenant = TenantId(Uuid::new_v4());
     let (url, token) = (world.fleet.grpc_url().replace("http://", "https://"), caller::token(tenant, caller::ALL_SCOPES, 60));
     let typed = |files: &[&str]| {
-        let program = std::env::current_exe().unwrap().parent().unwrap().with_file_name("media");
+        let program = crate::harness::program("media");
         let mut command = std::process::Command::new(program);
         command.args(["--api", &url, "--token", &token, "--json", "usage"]).args(files).env_clear();
         command.output().unwrap().status.code()

@@ -12,7 +12,7 @@ use super::world;
 use crate::harness::{Caller, Web, World, samples, web::Says};
 
 fn media(world: &World, caller: &Caller, arguments: &[&str], stdin: &str) -> Output {
-    let program = std::env::current_exe().unwrap().parent().unwrap().with_file_name("media");
+    let program = crate::harness::program("media");
     let mut command = Command::new(program);
     command.args(arguments).env_clear().env("MEDIA_API", world.fleet.grpc_url()).env("MEDIA_TOKEN", &caller.token);
     command.env("MEDIA_OWNER", caller.owner.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

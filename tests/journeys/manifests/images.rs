@@ -2,14 +2,12 @@ use std::{fs, process::Command};
 
 use serde_json::{Value, json};
 
-use super::{
-    rendered::{SERVICES, repository},
-    settings::program,
-};
+use super::rendered::SERVICES;
+use crate::harness::{checkout, program};
 
 #[test]
 fn every_image_has_a_list_of_packages_a_target_and_a_place_in_the_bake_file() {
-    let deploy = repository().join("deploy");
+    let deploy = checkout().join("deploy");
     let dockerfile = fs::read_to_string(deploy.join("Dockerfile")).unwrap();
     let bake = fs::read_to_string(deploy.join("docker-bake.hcl")).unwrap();
     let proof = fs::read_to_string(deploy.join("prove-images")).unwrap();
@@ -36,7 +34,7 @@ fn every_image_has_a_list_of_packages_a_target_and_a_place_in_the_bake_file() {
 
 #[test]
 fn with_compose_every_binary_is_locked_as_in_a_cluster_and_takes_its_settings() {
-    let text = fs::read_to_string(repository().join("deploy/compose.yaml")).unwrap();
+    let text = fs::read_to_string(checkout().join("deploy/compose.yaml")).unwrap();
     let compose: Value = serde_saphyr::from_str(&text).unwrap();
     for service in SERVICES {
         let spec = &compose["services"][service];

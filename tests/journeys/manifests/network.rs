@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::rendered::{Rendered, SERVICES, list, name};
+use super::rendered::{Rendered, SERVICES, list, name, pods};
 
 type Arrow = (String, String, u64);
 
@@ -17,13 +17,17 @@ const ARROWS: &[(&[&str], &str, u64)] = &[
     ),
     (&["media-outbox-relay", "media-scanner", "media-transcoder", "media-captioner"], "rabbitmq", 5672),
     (&["media-scanner"], "clamd", 3310),
+    // Who looks at everything, when asked to.
+    (&["media-doctor"], "postgres", 5432),
+    (&["media-doctor"], "rabbitmq", 5672),
+    (&["media-doctor"], "clamd", 3310),
     // Imports: the one way out.
     (&["media-scanner"], "elsewhere", 80),
     (&["media-scanner"], "elsewhere", 443),
     (&SERVICES, "telemetry", 4317),
     (&["everyone"], "names", 53),
 ];
-const USE_THE_STORE: [&str; 5] = ["media-api", "media-scanner", "media-transcoder", "media-captioner", "media-janitor"];
+const USE_THE_STORE: [&str; 6] = ["media-api", "media-scanner", "media-transcoder", "media-captioner", "media-janitor", "media-doctor"];
 
 fn expected(overlay: &str) -> BTreeSet<Arrow> {
     let arrow = |from: &str, to: &str, port| (from.to_owned(), to.to_owned(), port);
@@ -82,11 +86,8 @@ fn assert_closed(rendered: &Rendered) {
         };
         assert!(rendered.kind("NetworkPolicy").any(|policy| closes(&policy)), "{}: {namespace} is open", rendered.overlay);
     }
-    let there: BTreeSet<&str> = rendered
-        .workloads()
-        .into_iter()
-        .filter_map(|it| it["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"].as_str())
-        .collect();
+    let there: BTreeSet<&str> =
+        rendered.workloads().into_iter().filter_map(|it| pods(it)["metadata"]["labels"]["app.kubernetes.io/name"].as_str()).collect();
     for policy in rendered.kind("NetworkPolicy").filter(|policy| policy["metadata"]["namespace"] == "media") {
         for selected in selected(&policy["spec"]["podSelector"]) {
             assert!(

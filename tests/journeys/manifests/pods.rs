@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::rendered::{Rendered, SERVICES, list, name};
+use super::rendered::{Rendered, SERVICES, list, name, pods};
 
 #[test]
 fn every_container_is_locked_and_limited_and_of_a_named_version() {
@@ -30,7 +30,7 @@ fn every_container_is_locked_and_limited_and_of_a_named_version() {
             let tag = image.rsplit('/').next().unwrap().split_once(':').map(|(_, tag)| tag);
             assert!(tag.is_some_and(|tag| !tag.is_empty() && tag != "latest"), "{place}: {image}");
         }
-        for volume in rendered.workloads().iter().flat_map(|workload| list(&workload["spec"]["template"]["spec"]["volumes"])) {
+        for volume in rendered.workloads().iter().flat_map(|workload| list(&pods(workload)["spec"]["volumes"])) {
             assert!(volume.get("hostPath").is_none(), "{}: {volume}", rendered.overlay);
         }
         for account in rendered.kind("ServiceAccount") {

@@ -2,11 +2,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::rendered::{Rendered, list, name, repository};
+use super::rendered::{Rendered, list, name};
+use crate::harness::checkout;
 
 /// What the README's table of Secrets says of production: name and key.
 fn documented() -> BTreeSet<(String, String)> {
-    let text = std::fs::read_to_string(repository().join("deploy/kubernetes/README.md")).unwrap();
+    let text = std::fs::read_to_string(checkout().join("deploy/kubernetes/README.md")).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(|line| line.split_once("` |"));
     rows.flat_map(|(secret, rest)| {
         let keys = rest.split('|').next().unwrap().split('`').skip(1).step_by(2);

@@ -1,8 +1,10 @@
 //! An overlay as a cluster would get it.
 
-use std::{path::PathBuf, process::Command, sync::LazyLock};
+use std::{process::Command, sync::LazyLock};
 
 use serde_json::Value;
+
+use crate::harness::checkout;
 
 const OVERLAYS: [&str; 3] = ["dev", "production", "production-gvisor"];
 
@@ -30,7 +32,7 @@ impl Rendered {
 
     fn of(overlay: &'static str) -> Self {
         let kubectl = media_devstack::cache_folder().unwrap().join("bin/kubectl");
-        let folder = repository().join("deploy/kubernetes/overlays").join(overlay);
+        let folder = checkout().join("deploy/kubernetes/overlays").join(overlay);
         let output =
             Command::new(&kubectl).arg("kustomize").arg(&folder).output().unwrap_or_else(|error| panic!("{}: {error}", kubectl.display()));
         assert!(output.status.success(), "{overlay}: {}", String::from_utf8_lossy(&output.stderr));
@@ -46,9 +48,9 @@ impl Rendered {
         self.documents.iter().find(|document| document["kind"] == kind && document["metadata"]["name"] == name)
     }
 
-    /// Deployments and Jobs.
+    /// Deployments, Jobs and CronJobs.
     pub fn workloads(&self) -> Vec<&Value> {
-        let all: Vec<&Value> = self.kind("Deployment").chain(self.kind("Job")).collect();
+        let all: Vec<&Value> = self.kind("Deployment").chain(self.kind("Job")).chain(self.kind("CronJob")).collect();
         assert!(all.len() > SERVICES.len(), "{}: {}", self.overlay, all.len());
         all
     }
@@ -58,7 +60,7 @@ impl Rendered {
     }
 
     fn containers_of<'a>(&self, workload: &'a Value) -> Vec<Container<'a>> {
-        let pod = &workload["spec"]["template"]["spec"];
+        let pod = &pods(workload)["spec"];
         let all = ["initContainers", "containers"].into_iter().flat_map(|kind| list(&pod[kind]));
         all.map(|spec| Container { place: format!("{}: {} {}", self.overlay, name(workload), spec["name"]), pod, spec }).collect()
     }
@@ -71,14 +73,16 @@ impl Rendered {
     }
 }
 
+/// What the pods of a workload are made from.
+pub fn pods(workload: &Value) -> &Value {
+    let spec = &workload["spec"];
+    spec.get("jobTemplate").map_or(&spec["template"], |job| &job["spec"]["template"])
+}
+
 pub fn name(document: &Value) -> &str {
     document["metadata"]["name"].as_str().unwrap()
 }
 
 pub fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
-}
-
-pub fn repository() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }

@@ -1,6 +1,7 @@
-use std::{collections::BTreeMap, path::PathBuf, process::Command};
+use std::{collections::BTreeMap, process::Command};
 
-use super::rendered::{Rendered, SERVICES, list};
+use super::rendered::{Rendered, SERVICES, list, pods};
+use crate::harness::program;
 
 /// Services refuse a setting that they do not know, and one that lacks what is required.
 #[test]
@@ -21,17 +22,16 @@ fn every_binary_takes_the_settings_that_it_is_given() {
                 assert!(told.contains(&listens), "{place}: it does not listen at {}", port["containerPort"]);
             }
         }
-        let job = rendered.named("Job", "media-migrate").unwrap();
-        let container = &job["spec"]["template"]["spec"]["containers"][0];
-        let output = Command::new(program("media"))
-            .args(list(&container["args"]).map(|word| word.as_str().unwrap()))
-            .arg("--help")
-            .output()
-            .unwrap();
-        let help = String::from_utf8(output.stdout).unwrap();
-        for variable in list(&container["env"]) {
-            let read = format!("[env: {}]", variable["name"].as_str().unwrap());
-            assert!(help.contains(&read), "nothing reads it: {read}\n{help}");
+        for (kind, named) in [("Job", "media-migrate"), ("CronJob", "media-doctor")] {
+            let container = &pods(rendered.named(kind, named).unwrap())["spec"]["containers"][0];
+            let words = list(&container["args"]).map(|word| word.as_str().unwrap());
+            let output = Command::new(program("media")).args(words).arg("--help").output().unwrap();
+            let help = String::from_utf8(output.stdout).unwrap();
+            for variable in list(&container["env"]) {
+                let read = variable["name"].as_str().unwrap();
+                let is_read = ["]", "="].iter().any(|end| help.contains(&format!("[env: {read}{end}")));
+                assert!(is_read, "{named}: nothing reads {read}\n{help}");
+            }
         }
     }
 }
@@ -64,14 +64,4 @@ fn secret(key: &str) -> &'static str {
         "hs256-secret" => "thirty-two bytes or more of chance",
         other => panic!("a Secret's key that this test does not know: {other}"),
     }
-}
-
-pub fn program(name: &str) -> PathBuf {
-    let ours = std::env::current_exe().unwrap();
-    ours.ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
-        .unwrap_or_else(|| panic!("{name} was not built"))
 }

@@ -13,7 +13,7 @@ use crate::harness::{Bucket, Caller, World, eventually};
 async fn doctor(world: &World, caller: &Caller, other: &[(&str, &str)]) -> (i32, BTreeMap<String, Value>) {
     let isolated = world.isolated();
     let keys = isolated.s3_credentials(S3Identity::MediaJanitor);
-    let program = std::env::current_exe().unwrap().parent().unwrap().with_file_name("media");
+    let program = crate::harness::program("media");
     let output = Command::new(program)
         .args(["--json", "doctor"])
         .env_clear()

@@ -12,7 +12,7 @@ use crate::harness::{Caller, World, samples};
 
 /// Runs `media` with arguments; answers its exit code and output.
 async fn media(world: &World, caller: &Caller, arguments: &[&str]) -> (i32, String) {
-    let program = std::env::current_exe().unwrap().parent().unwrap().with_file_name("media");
+    let program = crate::harness::program("media");
     let mut command = Command::new(program);
     command.args(arguments).env_clear().env("MEDIA_API", world.fleet.grpc_url()).env("MEDIA_TOKEN", &caller.token);
     let output = command.stdin(Stdio::null()).output().await.unwrap();

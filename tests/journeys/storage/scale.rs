@@ -14,6 +14,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Postgres, Row, pos
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::harness::checkout;
+
 const PAGE: i64 = 50;
 const FAR_PAGE: i64 = 5_000;
 const ROUNDS: usize = 300;
@@ -120,8 +122,7 @@ impl Crowd {
 
 /// The statement of that name, as the service sends it.
 fn statement(name: &str) -> String {
-    let cache = std::env::current_dir().unwrap().ancestors().find(|folder| folder.join(".sqlx").is_dir()).unwrap().join(".sqlx");
-    let cached = std::fs::read_dir(cache).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+    let cached = std::fs::read_dir(checkout().join(".sqlx")).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
     let queries = cached.map(|bytes| serde_json::from_slice::<Value>(&bytes).unwrap()["query"].as_str().unwrap().to_owned());
     let found: Vec<String> = queries.filter(|query| query.starts_with(&format!("-- {name}\n")) && query.contains("SELECT")).collect();
     let [statement] = found.try_into().unwrap_or_else(|found| panic!("{name}: {found:#?}"));

@@ -1,0 +1,11 @@
+//! Whatever a document names is there. (What manifests name is walked by `manifests::`, what alerts and dashboards name by
+//! `monitoring::`, generated documents are compared by `make lint`.)
+//!
+//! - every_link_leads_to_a_file_and_to_a_heading_in_it
+//! - every_word_in_backticks_stands_in_the_code
+//! - every_command_can_be_given
+
+mod commands;
+mod documents;
+mod links;
+mod words;
