@@ -186,7 +186,7 @@ async fn what_a_person_left_goes_and_what_stays_names_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_janitor_that_is_killed_in_the_middle_is_followed_by_one_that_goes_on() {
-    const ASSETS: i64 = 3000;
+    const ASSETS: i64 = 800;
     let mut world = World::with("erased-killed", &[Binary::Relay, Binary::Api]).await;
     let (mut person, sql) = (world.caller().await, world.sql().await);
     let one = person.create(person.request(AssetKind::Document, FILENAME, 1000)).await.asset.unwrap().id;
