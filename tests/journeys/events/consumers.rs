@@ -126,12 +126,14 @@ async fn an_example_takes_each_event_once_and_notices_what_has_not_come(name: &s
     // One is lost on its way.
     example.kill();
     caller.assets.undelete_asset(UndeleteAssetRequest { asset_id: asset.clone(), ..Default::default() }).await.unwrap();
-    let lost = eventually("an event waits for the consumer", LIMIT, async || {
-        channel.basic_get("example".into(), BasicGetOptions::default()).await.unwrap().ok_or(())
+    eventually("an event waits for the consumer", LIMIT, async || {
+        let waits = channel.basic_get("example".into(), BasicGetOptions::default()).await.unwrap().ok_or(None)?;
+        waits.ack(BasicAckOptions::default()).await.unwrap();
+        let kind = waits.delivery.routing_key.to_string();
+        // One that it had written down when it was killed, and not acknowledged, comes again.
+        if kind == "media.asset.undeleted.v1" { Ok(()) } else { Err(Some(kind)) }
     })
     .await;
-    assert_eq!(lost.delivery.routing_key.as_str(), "media.asset.undeleted.v1");
-    lost.ack(BasicAckOptions::default()).await.unwrap();
     caller.assets.delete_asset(DeleteAssetRequest { asset_id: asset.clone(), ..Default::default() }).await.unwrap();
     example.start_again();
     let lines = example.until_longer(4).await;
