@@ -4,7 +4,7 @@
 // black. A block survives scaling and coding, so that the canvas says which frame is on the screen, whatever a player believes.
 'use strict';
 
-const BITS = 14, BLOCK = 10, LIMIT_MS = 15000;
+const BITS = 14, BLOCK = 10, LIMIT_MS = 60000;
 
 const pause = ms => new Promise(done => setTimeout(done, ms));
 

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::{LIMIT, browser, item, playback};
 use crate::harness::{Bucket, World, samples};
 
-/// For all films in all players: two or three seconds each.
-const PLAYING: Duration = Duration::from_secs(580);
+/// For all films in all players: two or three seconds each, and several times that where pictures are decoded slowly.
+const PLAYING: Duration = Duration::from_secs(1800);
 
 /// A moving picture and a tone for three seconds, told apart from the coding by `then`.
 fn film(name: &str, picture: &str, coding: &str) -> (String, Vec<u8>) {
