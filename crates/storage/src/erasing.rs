@@ -17,7 +17,7 @@ impl TenantTx {
     pub async fn erase_for(&mut self, id: ErasureId, asset: AssetId, folder: &str) -> Result<bool, StorageError> {
         let Some(asset) = self.assets().lock(asset).await? else { return Ok(false) };
         let Some(erasure) = self.erasures().lookup(id).await?.filter(|erasure| erasure.finished_at.is_none()) else { return Ok(false) };
-        if erasure.owner.is_some_and(|owner| owner != asset.owner) {
+        if erasure.owner.is_some_and(|owner| owner != asset.owner || asset.created_at > erasure.created_at) {
             return Ok(false);
         }
         self.caused_by(None, None);
@@ -88,7 +88,7 @@ impl TenantTx {
         let Some(erasure) = self.erasures().lookup(id).await?.filter(|erasure| erasure.finished_at.is_none()) else { return Ok(false) };
         self.erasures().look_again(id).await?;
         if let Some(owner) = erasure.owner {
-            self.forget_mentions(owner).await?;
+            self.forget_mentions(&erasure, owner).await?;
         }
         if self.erasures().is_pending(id).await? || !self.erasures().assets_left(id, None, 1).await?.is_empty() {
             return Ok(false);
@@ -100,56 +100,68 @@ impl TenantTx {
         Ok(true)
     }
 
-    /// What a person did in assets of others, decisions and holds, is kept as done by nobody.
-    async fn forget_mentions(&mut self, owner: OwnerId) -> Result<(), StorageError> {
-        let (tenant, person) = (self.tenant().0, owner.to_string());
+    /// What a person had done in assets of others when the erasure began, decisions and holds, is kept as done by nobody.
+    async fn forget_mentions(&mut self, erasure: &Erasure, owner: OwnerId) -> Result<(), StorageError> {
+        let (tenant, person, until) = (self.tenant().0, owner.to_string(), erasure.created_at);
         sqlx::query!(
-            "-- erasing.forget_mentions\nUPDATE media.caption_tracks SET reviewed_by = $2 WHERE reviewed_by = $1",
+            "-- erasing.forget_mentions
+            UPDATE media.caption_tracks SET reviewed_by = $2 WHERE reviewed_by = $1 AND reviewed_at <= $3",
             owner.as_uuid(),
-            nobody().as_uuid()
-        )
-        .execute(self.connection())
-        .await?;
-        sqlx::query!(
-            "-- erasing.forget_mentions\nUPDATE media.quarantine_decisions SET decided_by = $2 WHERE decided_by = $1",
-            person,
-            NOBODY
+            nobody().as_uuid(),
+            until
         )
         .execute(self.connection())
         .await?;
         sqlx::query!(
             "-- erasing.forget_mentions
-            UPDATE media.asset_holds SET placed_by = CASE placed_by WHEN $1 THEN $2 ELSE placed_by END,
-              released_by = CASE released_by WHEN $1 THEN $2 ELSE released_by END
-            WHERE $1 IN (placed_by, released_by)",
-            person,
-            NOBODY
-        )
-        .execute(self.connection())
-        .await?;
-        sqlx::query!(
-            "-- erasing.forget_mentions\nUPDATE media.tenant_policies SET updated_by = $2 WHERE tenant_id = $3 AND updated_by = $1",
+            UPDATE media.quarantine_decisions SET decided_by = $2 WHERE decided_by = $1 AND decided_at <= $3",
             person,
             NOBODY,
-            tenant
-        )
-        .execute(self.connection())
-        .await?;
-        sqlx::query!(
-            "-- erasing.forget_mentions\nDELETE FROM media.request_ids WHERE caller_sha256 = sha256(convert_to($1, 'UTF8'))",
-            person
+            until
         )
         .execute(self.connection())
         .await?;
         sqlx::query!(
             "-- erasing.forget_mentions
-            UPDATE media.outbox SET data = data
+            UPDATE media.asset_holds SET placed_by = CASE WHEN placed_by = $1 AND placed_at <= $3 THEN $2 ELSE placed_by END,
+              released_by = CASE WHEN released_by = $1 AND released_at <= $3 THEN $2 ELSE released_by END
+            WHERE placed_by = $1 AND placed_at <= $3 OR released_by = $1 AND released_at <= $3",
+            person,
+            NOBODY,
+            until
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!(
+            "-- erasing.forget_mentions
+            UPDATE media.tenant_policies SET updated_by = $2 WHERE tenant_id = $3 AND updated_by = $1 AND updated_at <= $4",
+            person,
+            NOBODY,
+            tenant,
+            until
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!(
+            "-- erasing.forget_mentions
+            DELETE FROM media.request_ids WHERE caller_sha256 = sha256(convert_to($1, 'UTF8')) AND created_at <= $2",
+            person,
+            until
+        )
+        .execute(self.connection())
+        .await?;
+        sqlx::query!(
+            "-- erasing.forget_mentions
+            UPDATE media.outbox o SET data = data
               || CASE WHEN data ->> 'ownerUserId' = $1 THEN jsonb_build_object('ownerUserId', $2::text) ELSE '{}' END
               || CASE WHEN data ->> 'reviewedBy' = $1 THEN jsonb_build_object('reviewedBy', $2::text) ELSE '{}' END
-            WHERE tenant_id = $3 AND kind = 'event' AND $1 IN (data ->> 'ownerUserId', data ->> 'reviewedBy')",
+            WHERE tenant_id = $3 AND kind = 'event' AND $1 IN (data ->> 'ownerUserId', data ->> 'reviewedBy')
+              AND (created_at <= $4 OR EXISTS (SELECT FROM media.erasure_items i WHERE i.erasure_id = $5 AND i.about = o.aggregate_id))",
             person,
             nobody().to_string(),
-            tenant
+            tenant,
+            until,
+            erasure.id.as_uuid()
         )
         .execute(self.connection())
         .await?;

@@ -23,7 +23,8 @@ pub struct Erasures<'t>(pub(crate) &'t mut TenantTx);
 pub struct Erasure {
     pub id: ErasureId,
     pub scope: Scope,
-    /// Whose assets go, while it runs.
+    /// Whose assets go, while it runs: those that were there at `created_at`. A hold may keep it open for years, and what the person
+    /// does meanwhile is not what was asked about.
     pub owner: Option<OwnerId>,
     /// Of an owner: SHA-256 of the text `{tenant}/{owner}`, in hexadecimal digits.
     pub owner_sha256: Option<String>,
@@ -188,12 +189,14 @@ impl Erasures<'_> {
         let tenant = self.0.tenant().0;
         let ids = sqlx::query_scalar!(
             "-- erasures.assets_left
-            SELECT id FROM media.assets WHERE tenant_id = $1 AND ($2::uuid IS NULL OR owner_user_id = $2) AND ($3::uuid IS NULL OR id > $3)
+            SELECT id FROM media.assets
+            WHERE tenant_id = $1 AND ($2::uuid IS NULL OR owner_user_id = $2 AND created_at <= $5) AND ($3::uuid IS NULL OR id > $3)
             ORDER BY id LIMIT $4",
             tenant,
             erasure.owner.map(|owner| owner.as_uuid()),
             after.map(|after| after.as_uuid()),
             i64::from(limit),
+            erasure.created_at,
         )
         .fetch_all(self.0.connection())
         .await?;

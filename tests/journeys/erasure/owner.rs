@@ -185,6 +185,50 @@ async fn what_a_person_left_goes_and_what_stays_names_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_does_while_a_hold_keeps_the_erasure_open_stays() {
+    let world = World::with("erased-later", &[Binary::Relay, Binary::Api, Binary::Janitor]).await;
+    let (mut operator, sql) = (world.caller().await, world.sql().await);
+    let own_token = caller::token_of(&operator.owner.to_string(), operator.tenant, caller::ALL_SCOPES, 600);
+    let mut person = Caller::with_token(&world.fleet.grpc_url(), operator.tenant, own_token).await;
+    person.owner = operator.owner;
+    let held = person.create(person.request(AssetKind::Document, FILENAME, 1001)).await.asset.unwrap().id;
+    let hold_id = hold(&mut operator, &held).await;
+    let begun = operator.retention.erase_owner(erase(person.owner, "")).await.unwrap().into_inner().erasure.unwrap();
+
+    let later =
+        media_proto::v1::CreateUploadRequest { request_id: "later".to_owned(), ..person.request(AssetKind::Document, FILENAME, 1002) };
+    let stays = person.create(later.clone()).await.asset.unwrap().id;
+    let hold_of_stays = hold(&mut person, &stays).await;
+    // Each of them was found by a turn of the janitor that began after the one before had ended.
+    for _ in 0..3 {
+        let nobody = operator.retention.erase_owner(erase(OwnerId::generate(), "")).await.unwrap().into_inner().erasure.unwrap();
+        done(&operator, &nobody.id).await;
+    }
+    let (running, items) = receipt(&mut operator, &begun.id).await;
+    assert_eq!((running.state(), outcome(&items, &held)), (ErasureState::Running, Some(ErasureOutcome::Held)));
+    assert_eq!(outcome(&items, &stays), None);
+    let asset = person.create(later).await.asset.unwrap();
+    assert_eq!((asset.id, asset.owner_user_id), (stays.clone(), person.owner.to_string()), "the request id is known yet");
+    let told: i64 = sqlx::query_scalar("SELECT count(*) FROM media.outbox WHERE aggregate_id = $1 AND data ->> 'ownerUserId' = $2")
+        .bind(stays.parse::<AssetId>().unwrap().as_uuid())
+        .bind(person.owner.to_string())
+        .fetch_one(&sql)
+        .await
+        .unwrap();
+    assert!(told > 0, "its events say whose it is");
+    let placed_by: String = sqlx::query_scalar("SELECT placed_by FROM media.asset_holds WHERE id = $1")
+        .bind(hold_of_stays.parse::<AssetId>().unwrap().as_uuid())
+        .fetch_one(&sql)
+        .await
+        .unwrap();
+    assert_eq!(placed_by, person.owner.to_string());
+
+    operator.retention.release_hold(ReleaseHoldRequest { asset_id: held.clone(), hold_id }).await.unwrap();
+    assert_eq!(outcome(&done(&operator, &begun.id).await.1, &held), Some(ErasureOutcome::Erased));
+    assert_eq!(operator.get(&stays).await.asset.unwrap().owner_user_id, person.owner.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_janitor_that_is_killed_in_the_middle_is_followed_by_one_that_goes_on() {
     const ASSETS: i64 = 800;
     let mut world = World::with("erased-killed", &[Binary::Relay, Binary::Api]).await;

@@ -256,7 +256,8 @@ impl Tenant {
     }
 
     pub fn begin_erasure(&mut self, owner: Option<usize>) -> Answer {
-        self.erasures.push(Erasure { owner, is_done: false, assets: Default::default(), objects: Default::default() });
+        let known = self.assets.len();
+        self.erasures.push(Erasure { owner, known, is_done: false, assets: Default::default(), objects: Default::default() });
         Ok(())
     }
 

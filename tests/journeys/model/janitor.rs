@@ -124,8 +124,9 @@ impl Tenant {
 
     /// A hold beats it, and what a bundle needs stays without its owner.
     fn erase_for(&mut self, number: usize, id: usize) -> bool {
-        let (owner, asset) = (self.erasures[number].owner, &self.assets[id]);
-        if owner.is_some() && asset.owner != owner {
+        let (erasure, asset) = (&self.erasures[number], &self.assets[id]);
+        let owner = erasure.owner;
+        if !erasure.concerns(id, asset) {
             return false;
         }
         let note = |tenant: &mut Self, outcome| tenant.erasures[number].assets.insert(id, outcome);
@@ -177,7 +178,7 @@ impl Tenant {
         }
         let is_open = |outcome: &Outcome| matches!(outcome, Outcome::Pending | Outcome::Held);
         let is_pending = erasure.assets.values().chain(erasure.objects.values()).any(is_open);
-        let is_left = |id: &usize| erasure.owner.is_none() || self.assets[*id].owner == erasure.owner;
+        let is_left = |id: &usize| erasure.concerns(*id, &self.assets[*id]);
         let is_left = self.existing().iter().any(is_left);
         let is_tenant = erasure.owner.is_none();
         self.erasures[number] = erasure;

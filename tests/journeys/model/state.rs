@@ -145,9 +145,17 @@ impl Default for Policy {
 pub struct Erasure {
     /// `None`: the tenant with everything.
     pub owner: Option<usize>,
+    /// How many assets there were when it began: of an owner it takes no later ones.
+    pub known: usize,
     pub is_done: bool,
     pub assets: BTreeMap<usize, Outcome>,
     pub objects: BTreeMap<(usize, Name), Outcome>,
+}
+
+impl Erasure {
+    pub fn concerns(&self, id: usize, asset: &Asset) -> bool {
+        self.owner.is_none() || asset.owner == self.owner && id < self.known
+    }
 }
 
 #[derive(Clone, Debug)]
