@@ -4,14 +4,17 @@ use media_blobs::{BlobError, UploadHandle};
 use media_domain::{Reason, Status};
 use media_storage::{across::UnfinishedUpload, uploads::UploadState};
 
-use super::{BATCH, Janitor, lost_completions, swept};
+use super::{Janitor, all_due::all_due, lost_completions};
 
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
-    let mut count = 0;
-    for unfinished in janitor.database.across_tenants().unfinished_uploads(janitor.config.abandoned_after, BATCH).await? {
-        count += swept("abandoned_uploads", &unfinished.upload, end(janitor, unfinished).await);
-    }
-    Ok(count)
+    let across = janitor.database.across_tenants();
+    all_due(
+        "abandoned_uploads",
+        async |most| across.unfinished_uploads(janitor.config.abandoned_after, most).await,
+        |unfinished| unfinished.upload,
+        async |unfinished| end(janitor, unfinished).await,
+    )
+    .await
 }
 
 async fn end(janitor: &Janitor, unfinished: UnfinishedUpload) -> anyhow::Result<bool> {

@@ -2,14 +2,17 @@
 
 use media_domain::{BlobName, TenantId, archive::ArchiveState};
 
-use super::{BATCH, Janitor, swept};
+use super::{Janitor, all_due::all_due};
 
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
-    let mut count = 0;
-    for (tenant, blob) in janitor.database.across_tenants().doomed_blobs(BATCH).await? {
-        count += swept("doomed_blobs", &blob.key, erase(janitor, tenant, &blob).await);
-    }
-    Ok(count)
+    let across = janitor.database.across_tenants();
+    all_due(
+        "doomed_blobs",
+        async |most| across.doomed_blobs(most).await,
+        |(_, blob)| format!("{}/{}", blob.bucket, blob.key),
+        async |(tenant, blob)| erase(janitor, tenant, &blob).await,
+    )
+    .await
 }
 
 async fn erase(janitor: &Janitor, tenant: TenantId, blob: &BlobName) -> anyhow::Result<bool> {

@@ -1,6 +1,7 @@
 //! The sweeps: each is named for what it sweeps, takes no input, works in batches, and is safe to run twice at once.
 
 mod abandoned_uploads;
+mod all_due;
 mod changed_policies;
 mod cold_originals;
 mod doomed_blobs;
