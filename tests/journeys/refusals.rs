@@ -13,6 +13,7 @@
 //! - content::a_video_that_was_cut_off_fails_and_is_never_ready
 //! - clamd::while_clamd_is_down_a_file_waits_and_is_never_ready
 //! - clamd::what_clamd_does_not_see_whole_is_never_called_clean
+//! - clamd::a_file_that_clamd_dies_of_fails_and_those_after_it_are_scanned
 
 mod announced;
 mod clamd;

@@ -47,9 +47,12 @@ pub enum Answer {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClamdError {
-    /// It cannot be reached, is too slow, or went away. Come back later.
+    /// It cannot be reached, or is too slow. Come back later.
     #[error("clamd is unavailable")]
     Unavailable(#[source] std::io::Error),
+    /// It went away without a verdict while it had the stream, or a part of it. It may have been stopped; it may have died of the stream.
+    #[error("clamd was lost while it scanned")]
+    Lost(#[source] std::io::Error),
     /// It answered something that is neither a verdict nor a limit, such as an error while scanning.
     #[error("clamd answered {0:?}")]
     Refused(String),
@@ -112,7 +115,10 @@ impl Scan {
         let mut answer = Vec::new();
         let config = self.config.clone();
         let mut reader = self.connection.take(ANSWER_BYTES_MAX);
-        limited(config.verdict_timeout, reader.read_to_end(&mut answer)).await?;
+        limited(config.verdict_timeout, reader.read_to_end(&mut answer)).await.map_err(|error| match error {
+            ClamdError::Unavailable(error) if is_closed(&error) => ClamdError::Lost(error),
+            error => error,
+        })?;
         Ok((read_answer(&answer)?, self.whole && !self.cut))
     }
 
@@ -160,7 +166,7 @@ fn read_answer(answer: &[u8]) -> Result<Answer, ClamdError> {
     let text = String::from_utf8_lossy(answer);
     let text = text.trim_end_matches('\0').trim();
     if text.is_empty() {
-        return Err(ClamdError::Unavailable(std::io::ErrorKind::UnexpectedEof.into()));
+        return Err(ClamdError::Lost(std::io::ErrorKind::UnexpectedEof.into()));
     }
     if text == "INSTREAM size limit exceeded. ERROR" {
         return Ok(Answer::LimitHit);
@@ -190,7 +196,7 @@ mod tests {
     fn a_verdict_is_read_and_nothing_else_is_taken_for_one() {
         assert_eq!(read_answer(b"stream: OK\0").unwrap(), Answer::NothingFound);
         assert_eq!(read_answer(b"stream: Eicar.Test FOUND\0").unwrap(), Answer::Found { signature: "Eicar.Test".to_owned() });
-        assert!(matches!(read_answer(b"").unwrap_err(), ClamdError::Unavailable(_)));
+        assert!(matches!(read_answer(b"").unwrap_err(), ClamdError::Lost(_)));
         for text in [&b"OK"[..], b"stream: Can't allocate memory ERROR", b"stream: OKAY"] {
             assert!(matches!(read_answer(text).unwrap_err(), ClamdError::Refused(_)));
         }

@@ -237,10 +237,11 @@ fn store(error: BlobError) -> JobError {
     }
 }
 
-/// Without a verdict the file is never called clean: it waits for clamd, and fails if clamd cannot do it.
+/// Without a verdict the file is never called clean: it waits for clamd, and fails if clamd cannot do it. A file that clamd dies of would
+/// end it again at every try, and all that is scanned beside it, if each try did not count.
 fn clamd(error: ClamdError) -> JobError {
     match error {
         ClamdError::Unavailable(_) => JobError::Unavailable(error.into()),
-        ClamdError::Refused(_) => JobError::Failed { reason: Reason::Internal, source: error.into() },
+        ClamdError::Lost(_) | ClamdError::Refused(_) => JobError::Failed { reason: Reason::Internal, source: error.into() },
     }
 }

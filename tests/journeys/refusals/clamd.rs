@@ -1,10 +1,17 @@
 //! The virus scanner's own limits and absences: it fails open, and we do not.
 
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use media_devstack::{Binary, Server, Stack, StackInfo, StackOptions};
 use media_domain::AssetId;
 use media_proto::v1::{AssetKind, AssetStatus, GetDownloadUrlRequest, GetPlaybackRequest, ScanVerdict};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 use tonic::Code;
 
 use super::{failure, leftovers, reason, refused};
@@ -88,6 +95,68 @@ async fn what_clamd_does_not_see_whole_is_never_called_clean() {
         caller.playback.get_playback(GetPlaybackRequest { asset_id: film }).await.unwrap();
     }
     clamd.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_clamd_dies_of_fails_and_those_after_it_are_scanned() {
+    let mut world = World::new("clamd-dies").await;
+    let address = dies_of(POISON, world.isolated().clamd_address().to_owned()).await;
+    world.fleet.set("MEDIA__CLAMD__ADDRESS", address.to_string());
+    world.start_all(&[Binary::Relay, Binary::Api, Binary::Scanner]).await;
+    let (sql, mut caller) = (world.sql().await, world.caller().await);
+    let mut bytes = samples::document(3000);
+    bytes.extend_from_slice(POISON);
+    let poison = caller.upload(AssetKind::Document, "poison.pdf", &bytes).await;
+    let letter = caller.upload(AssetKind::Document, "letter.pdf", &samples::document(2000)).await;
+    assert_eq!(caller.until(&letter, AssetStatus::Ready, LIMIT).await.asset.unwrap().scan_verdict(), ScanVerdict::Clean);
+    let failed = eventually("the file fails", LIMIT, async || {
+        // Between its tries lies more than a minute.
+        sqlx::query("UPDATE media.work SET not_before = clock_timestamp() WHERE state = 'waiting'").execute(&sql).await.unwrap();
+        let asset = caller.clone().get(&poison).await.asset.unwrap();
+        if asset.status() == AssetStatus::Failed { Ok(asset) } else { Err(asset.status()) }
+    })
+    .await;
+    assert_eq!((failure(&failed), failed.scan_verdict()), ("internal", ScanVerdict::Unspecified));
+    let attempts: i32 = sqlx::query_scalar("SELECT attempts FROM media.work WHERE asset_id = $1")
+        .bind(poison.parse::<AssetId>().unwrap().as_uuid())
+        .fetch_one(&sql)
+        .await
+        .unwrap();
+    assert_eq!(attempts, 3);
+}
+
+const POISON: &[u8] = b"a bomb for the scanner";
+
+/// A clamd of which every connection ends, without an answer, that brings these bytes: the true one, seen through a wire that is cut.
+async fn dies_of(poison: &'static [u8], clamd: String) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut ours, _) = listener.accept().await.unwrap();
+            let mut theirs = TcpStream::connect(&clamd).await.unwrap();
+            tokio::spawn(async move {
+                let (mut asked, mut asks) = ours.split();
+                let (mut answers, mut answered) = theirs.split();
+                let pass_on = async {
+                    let (mut seen, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
+                    loop {
+                        let read = asked.read(&mut chunk).await.unwrap_or(0);
+                        seen.extend_from_slice(&chunk[..read]);
+                        if read == 0 || seen.windows(poison.len()).any(|window| window == poison) {
+                            return;
+                        }
+                        answered.write_all(&chunk[..read]).await.unwrap();
+                    }
+                };
+                tokio::select! {
+                    () = pass_on => {}
+                    _ = tokio::io::copy(&mut answers, &mut asks) => {}
+                }
+            });
+        }
+    });
+    address
 }
 
 /// Small to look at, and longer than clamd takes: a box that means nothing follows (ISO/IEC 14496-12, 8.1.2).
