@@ -22,12 +22,13 @@ mod shown;
 mod tenant_policy;
 mod transcripts;
 mod upload_parts;
+pub mod upload_places;
 mod upload_stream;
 mod uploads;
 mod watch;
 pub mod watchers;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use media_blobs::Blobs;
 use media_domain::AssetId;
@@ -35,7 +36,6 @@ use media_import_rules::ImportRules;
 use media_proto::{FILE_DESCRIPTOR_SET, v1};
 use media_runtime::trace_context;
 use media_storage::{Database, TenantTx, assets::Asset};
-use tokio::sync::Semaphore;
 use tonic::service::Routes;
 use url::Url;
 use v1::{
@@ -53,6 +53,7 @@ use crate::{
     page::{Page, Paged},
     rate_limit::RateLimit,
 };
+use upload_places::UploadPlaces;
 use watchers::Watchers;
 
 /// The largest request: the 10,000 parts of a CompleteUpload, with room.
@@ -68,20 +69,11 @@ pub struct Api {
     pub public_url: Url,
     pub watchers: Arc<Watchers>,
     pub rate_limit: Arc<RateLimit>,
-    pub uploads: UploadStreams,
+    pub uploads: Arc<UploadPlaces>,
     /// What is fetched from elsewhere, as far as a URL tells it.
     pub import_rules: ImportRules,
     /// What can be made of an original.
     pub profiles: media_domain::Profiles,
-}
-
-/// The uploads that stream through us.
-#[derive(Debug)]
-pub struct UploadStreams {
-    /// One for each: it holds two parts in memory.
-    pub places: Semaphore,
-    /// How long one may send nothing.
-    pub idle_max: Duration,
 }
 
 impl Api {

@@ -26,7 +26,7 @@ use crate::{
         epochs::Epochs,
         routes::{self as door, Door},
     },
-    grpc::{self, Api, UploadStreams, watchers::Watchers},
+    grpc::{self, Api, upload_places::UploadPlaces, watchers::Watchers},
     keyring::Keyring,
     rate_limit::RateLimit,
     tls::{ServerTls, handshakes},
@@ -111,7 +111,7 @@ pub async fn serve(cx: Context<ApiConfig>) -> anyhow::Result<()> {
             Ok(())
         }
     });
-    let uploads = UploadStreams { places: Semaphore::new(config.uploads.streams_max), idle_max: config.uploads.idle_max };
+    let uploads = UploadPlaces::new(config.uploads.streams_max, config.uploads.idle_max);
     let profiles = config.profiles.load()?;
     let import_rules = config.import.clone();
     let api = Arc::new(Api { database: database.clone(), blobs, keys, public_url, watchers, rate_limit, uploads, import_rules, profiles });

@@ -1,6 +1,6 @@
 //! Upload: the bytes come through us, two parts of them in memory at a time. Whoever sends faster than the store takes waits.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use media_blobs::PartWriter;
 use media_proto::v1::{self, upload_request::Content};
@@ -14,6 +14,7 @@ use tracing::{Instrument as _, Span};
 
 use super::{
     upload_parts::plan_of,
+    upload_places::Pace,
     uploads::{Uploads, gone_is_ended, handle},
 };
 use crate::{
@@ -31,12 +32,12 @@ pub async fn take(uploads: Uploads, caller: Caller, stream: Streaming<v1::Upload
 }
 
 async fn from_announcement(uploads: &Uploads, caller: &Caller, mut stream: Streaming<v1::UploadRequest>) -> Result<Asset, ApiError> {
-    let idle_max = uploads.0.uploads.idle_max;
-    let Some(Content::Announcement(announcement)) = next(&mut stream, idle_max).await? else {
+    let mut pace = uploads.0.uploads.pace();
+    let Some(Content::Announcement(announcement)) = next(&mut stream, &mut pace).await? else {
         return Err(Violations::of("announcement", "must come first"));
     };
     // Who has announced nothing keeps nobody else out.
-    let _permit = uploads.0.uploads.places.try_acquire().map_err(|_| ApiError::Busy("as many uploads stream through as may at once"))?;
+    let _place = uploads.0.uploads.take(caller.tenant())?;
     let may_go_on = !announcement.request_id.is_empty();
     let opened = uploads.open(caller, announcement).await?;
     let Some(upload) = opened.upload.filter(|upload| upload.state == UploadState::Open) else { return Ok(opened.asset) };
@@ -57,8 +58,9 @@ async fn from_announcement(uploads: &Uploads, caller: &Caller, mut stream: Strea
 
 /// Sends what comes, as the parts that were planned.
 async fn send(uploads: &Uploads, upload: &Upload, stream: &mut Streaming<v1::UploadRequest>) -> Result<(), ApiError> {
+    let mut pace = uploads.0.uploads.pace();
     let mut writer = PartWriter::new(uploads.0.blobs.clone(), handle(upload), plan_of(upload)?.part_size());
-    while let Some(content) = next(stream, uploads.0.uploads.idle_max).await? {
+    while let Some(content) = next(stream, &mut pace).await? {
         let Content::Chunk(chunk) = content else {
             return Err(Violations::of("announcement", "may come once, as the first message"));
         };
@@ -76,10 +78,15 @@ async fn send(uploads: &Uploads, upload: &Upload, stream: &mut Streaming<v1::Upl
 }
 
 /// The next message; `None` where the caller has sent all.
-async fn next(stream: &mut Streaming<v1::UploadRequest>, idle_max: Duration) -> Result<Option<Content>, ApiError> {
-    match timeout(idle_max, stream.message()).await.map_err(|_| ApiError::StreamBroken)? {
+async fn next(stream: &mut Streaming<v1::UploadRequest>, pace: &mut Pace) -> Result<Option<Content>, ApiError> {
+    let began = Instant::now();
+    match timeout(pace.patience(), stream.message()).await.map_err(|_| ApiError::StreamBroken)? {
         Ok(None) => Ok(None),
-        Ok(Some(v1::UploadRequest { content: Some(content) })) => Ok(Some(content)),
+        Ok(Some(v1::UploadRequest { content: Some(content) })) => {
+            let bytes = if let Content::Chunk(chunk) = &content { chunk.len() } else { 0 };
+            pace.came(bytes, began.elapsed());
+            Ok(Some(content))
+        }
         Ok(Some(v1::UploadRequest { content: None })) => Err(Violations::of("content", "must be given")),
         // Longer than any request may be (tonic's decoder): it came, and is not what was agreed on.
         Err(long) if long.code() == Code::OutOfRange => Err(Violations::of("chunk", "makes a message of more than 2 MiB")),
