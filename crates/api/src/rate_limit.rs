@@ -1,4 +1,4 @@
-//! How fast a tenant may create. Counted by this instance alone: behind several, a tenant gets so much of each.
+//! How fast a tenant may create, or ask for work. Counted by this instance alone: behind several, a tenant gets so much of each.
 
 use std::{num::NonZeroU32, time::Duration};
 

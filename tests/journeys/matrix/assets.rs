@@ -15,6 +15,7 @@ pub async fn walk(scene: &Scene) {
     shown(scene).await;
     edited_and_deleted(scene).await;
     made_again(scene).await;
+    made_again_too_fast(scene).await;
 }
 
 async fn shown(scene: &Scene) {
@@ -107,4 +108,13 @@ async fn made_again(scene: &Scene) {
     scene.archive(&scene.sound, None).await;
     let waveform = RequestVariantRequest { asset_id: scene.sound.clone(), profile: "waveform".to_owned() };
     assert_eq!(cells.happy(owner.assets.request_variant(waveform).await).job.unwrap().profile, "waveform");
+}
+
+async fn made_again_too_fast(scene: &Scene) {
+    let mut hurried = scene.hurried.clone();
+    let asset_id = scene.letter.clone();
+    let again = ReprocessAssetRequest { asset_id: asset_id.clone(), ..Default::default() };
+    scene.soon_refused("RATE_LIMITED", async || hurried.assets.reprocess_asset(again.clone()).await).await;
+    let variant = RequestVariantRequest { asset_id, profile: "speech".to_owned() };
+    scene.soon_refused("RATE_LIMITED", async || hurried.assets.request_variant(variant.clone()).await).await;
 }

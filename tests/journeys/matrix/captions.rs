@@ -17,6 +17,7 @@ pub async fn walk(scene: &Scene) {
     imported_and_edited(scene).await;
     shown_and_reviewed(scene).await;
     generated(scene).await;
+    made_too_fast(scene).await;
     transcripts(scene).await;
 }
 
@@ -106,6 +107,17 @@ async fn generated(scene: &Scene) {
     assert_eq!(cells.happy(owner.captions.generate_captions(once.clone()).await).job.unwrap().profile, "speech");
     let other = GenerateCaptionsRequest { language: "en".to_owned(), ..once };
     cells.refused("REQUEST_ID_REUSED", owner.captions.generate_captions(other).await);
+}
+
+async fn made_too_fast(scene: &Scene) {
+    let mut hurried = scene.hurried.clone();
+    let asset_id = scene.letter.clone();
+    let generate = GenerateCaptionsRequest { asset_id: asset_id.clone(), ..Default::default() };
+    scene.soon_refused("RATE_LIMITED", async || hurried.captions.generate_captions(generate.clone()).await).await;
+    let import = scene.hurried.import_request(&asset_id, "en", CaptionKind::Captions, &samples::subtitle());
+    scene.soon_refused("RATE_LIMITED", async || hurried.captions.import_caption_track(import.clone()).await).await;
+    let edit = UpdateCaptionTrackRequest { asset_id, caption_track_id: NO_TRACK.to_owned(), ..Default::default() };
+    scene.soon_refused("RATE_LIMITED", async || hurried.captions.update_caption_track(edit.clone()).await).await;
 }
 
 async fn transcripts(scene: &Scene) {

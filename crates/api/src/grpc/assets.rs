@@ -70,6 +70,7 @@ impl AssetService for Assets {
         request: Request<v1::ReprocessAssetRequest>,
     ) -> Result<Response<v1::ReprocessAssetResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
+        self.0.rate_limit.take(caller.tenant())?;
         Ok(Response::new(again::reprocess(&self.0, &caller, request).await?))
     }
 
@@ -78,6 +79,7 @@ impl AssetService for Assets {
         request: Request<v1::RequestVariantRequest>,
     ) -> Result<Response<v1::RequestVariantResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
+        self.0.rate_limit.take(caller.tenant())?;
         Ok(Response::new(again::request_variant(&self.0, &caller, request).await?))
     }
 

@@ -34,6 +34,7 @@ impl CaptionService for Captions {
         request: Request<v1::GenerateCaptionsRequest>,
     ) -> Result<Response<v1::GenerateCaptionsResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
+        self.0.rate_limit.take(caller.tenant())?;
         Ok(Response::new(generate_captions::generate(&self.0, &caller, request).await?))
     }
 
@@ -42,6 +43,7 @@ impl CaptionService for Captions {
         request: Request<v1::ImportCaptionTrackRequest>,
     ) -> Result<Response<v1::ImportCaptionTrackResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
+        self.0.rate_limit.take(caller.tenant())?;
         let track = self.import(&caller, request).await?;
         Ok(Response::new(v1::ImportCaptionTrackResponse { caption_track: Some(convert::caption_track(&track)) }))
     }
@@ -67,6 +69,7 @@ impl CaptionService for Captions {
         request: Request<v1::UpdateCaptionTrackRequest>,
     ) -> Result<Response<v1::UpdateCaptionTrackResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
+        self.0.rate_limit.take(caller.tenant())?;
         let track = self.update(&caller, request).await?;
         Ok(Response::new(v1::UpdateCaptionTrackResponse { caption_track: Some(convert::caption_track(&track)) }))
     }
