@@ -13,9 +13,10 @@ use std::{
     time::Duration,
 };
 
+use futures::{StreamExt as _, stream};
 use media_devstack::{Binary, DatabaseRole, Fleet, Service, StackInfo};
 use media_domain::TenantId;
-use media_proto::v1::{AssetKind, AssetStatus, ListAssetsRequest};
+use media_proto::v1::{AssetKind, AssetStatus, ListAssetsRequest, UploadRequest, upload_request::Content};
 use sqlx::PgPool;
 use tokio::{
     process::Command,
@@ -100,6 +101,20 @@ async fn call(rotation: Arc<Rotation>, number: usize) {
     }
 }
 
+/// An upload that comes through an api, and goes on for longer than that api is in rotation. It must not be cut off.
+async fn upload_slowly(api: String) {
+    const PIECES: usize = 30;
+    let mut caller = Caller::connect(&api, TenantId(Uuid::new_v4())).await;
+    let file = samples::picture(640, 480);
+    let announcement = Content::Announcement(caller.request(AssetKind::Image, "slow.png", file.len()));
+    let chunks: Vec<Content> = file.chunks(file.len().div_ceil(PIECES)).map(|chunk| Content::Chunk(chunk.to_vec())).collect();
+    let messages = stream::iter(std::iter::once(announcement).chain(chunks)).then(|content| async move {
+        sleep(3 * SIDE_BY_SIDE / u32::try_from(PIECES).unwrap()).await;
+        UploadRequest { content: Some(content) }
+    });
+    caller.uploads.upload(messages).await.unwrap();
+}
+
 async fn started(fleet: &mut Fleet, binary: Binary) -> Service {
     fleet.start(binary, &[]).await.unwrap_or_else(|error| panic!("{error}"))
 }
@@ -138,14 +153,19 @@ async fn a_roll_out_under_load_fails_no_call_and_loses_no_work() {
     let mut after = Vec::new();
     for (binary, mut leaving) in Binary::ALL.into_iter().zip(before) {
         after.push(started(&mut new, binary).await);
+        let mut slow = None;
         if binary == Binary::Api {
             rotation.apis.write().await.push(new.grpc_url());
+            slow = Some(tokio::spawn(upload_slowly(old.grpc_url())));
         }
         sleep(SIDE_BY_SIDE).await;
         if binary == Binary::Api {
             rotation.apis.write().await.remove(0);
         }
         assert!(leaving.stop(LIMIT).await.unwrap(), "{} did not end well", binary.name());
+        if let Some(slow) = slow {
+            slow.await.unwrap();
+        }
     }
     sleep(SIDE_BY_SIDE).await;
     rotation.over.store(true, Ordering::Relaxed);
