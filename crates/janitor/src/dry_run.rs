@@ -4,6 +4,7 @@
 
 use std::io::Write as _;
 
+use media_blobs::keys;
 use media_domain::{TenantId, UploadId};
 use media_storage::retention::Over;
 
@@ -32,6 +33,18 @@ pub async fn print(janitor: &Janitor) -> anyhow::Result<()> {
         let mut tx = janitor.database.in_tenant(tenant, "janitor.dry_run").await?;
         if let Some(over) = tx.erase_if_over(asset).await? {
             lines += line("ended_grace", tenant, &asset, "is erased", &grace_why(&over))?;
+        }
+    }
+    for (tenant, erasure) in across.running_erasures(ROWS_MAX).await? {
+        let mut tx = janitor.database.in_tenant(tenant, "janitor.dry_run").await?;
+        let left = tx.erasures().assets_left(erasure, None, ROWS_MAX).await?;
+        drop(tx);
+        for asset in left {
+            let mut tx = janitor.database.in_tenant(tenant, "janitor.dry_run").await?;
+            if tx.erase_for(erasure, asset, &keys::asset_prefix(tenant, asset)).await? {
+                let fate = "is erased, or loses its owner where a bundle needs it";
+                lines += line("running_erasures", tenant, &asset, fate, &format!("the erasure {erasure} was asked for"))?;
+            }
         }
     }
     for (tenant, blob) in across.cold_originals(if janitor.archive_class.is_some() { ROWS_MAX } else { 0 }).await? {

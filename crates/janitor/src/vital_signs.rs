@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use media_domain::TenantId;
 use media_runtime::Context;
 use media_storage::{Database, StorageError};
 use tokio::time::{MissedTickBehavior, interval};
@@ -19,17 +20,23 @@ pub async fn watch<C>(cx: &Context<C>, database: &Database) {
     let stop = &cx.shutdown.soft;
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut reasons = BTreeSet::new();
+    let mut told = Told::default();
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Some(Err(error)) = stop.run_until_cancelled(tell(database, &mut reasons)).await {
+        if let Some(Err(error)) = stop.run_until_cancelled(tell(database, &mut told)).await {
             warn!(%error, "how far behind the service is could not be read");
         }
     }
 }
 
-/// `reasons` are those that letters were told for: one without any more is told to have none.
+/// What something was told of before: where there is nothing more to tell, that is told too.
+#[derive(Default)]
+struct Told {
+    reasons: BTreeSet<String>,
+    tenants: BTreeSet<String>,
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts of rows and bytes below 2^53")]
-async fn tell(database: &Database, reasons: &mut BTreeSet<String>) -> Result<(), StorageError> {
+async fn tell(database: &Database, told: &mut Told) -> Result<(), StorageError> {
     let across = database.across_tenants();
     for depth in across.queue_depths().await? {
         let queue = depth.queue.as_str();
@@ -41,13 +48,17 @@ async fn tell(database: &Database, reasons: &mut BTreeSet<String>) -> Result<(),
     metrics::gauge!("media_outbox_waiting").set(outbox.waiting as f64);
     metrics::gauge!("media_outbox_oldest_seconds").set(outbox.oldest.as_secs_f64());
     let letters: BTreeMap<String, u64> = across.open_dead_letters().await?.into_iter().collect();
-    reasons.extend(letters.keys().cloned());
-    for reason in reasons.iter() {
+    told.reasons.extend(letters.keys().cloned());
+    for reason in &told.reasons {
         metrics::gauge!("media_dead_letters_open", "reason" => reason.clone()).set(letters.get(reason).copied().unwrap_or(0) as f64);
     }
-    for (tenant, bytes) in across.stored_bytes(TENANTS).await? {
-        let tenant = tenant.map_or_else(|| "others".to_owned(), |tenant| tenant.to_string());
-        metrics::gauge!("media_stored_bytes", "tenant" => tenant).set(bytes as f64);
+    let name = |tenant: Option<TenantId>| tenant.map_or_else(|| "others".to_owned(), |tenant| tenant.to_string());
+    let stored: BTreeMap<String, u64> =
+        across.stored_bytes(TENANTS).await?.into_iter().map(|(tenant, bytes)| (name(tenant), bytes)).collect();
+    told.tenants.extend(stored.keys().cloned());
+    for tenant in &told.tenants {
+        // One that is no longer among the largest is counted with the others.
+        metrics::gauge!("media_stored_bytes", "tenant" => tenant.clone()).set(stored.get(tenant).copied().unwrap_or(0) as f64);
     }
     Ok(())
 }

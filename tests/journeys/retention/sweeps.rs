@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use media_devstack::Binary;
-use media_domain::AssetId;
-use media_proto::v1::{GetAssetRequest, TenantPolicy};
+use media_domain::{AssetId, OwnerId};
+use media_proto::v1::{EraseOwnerRequest, GetAssetRequest, TenantPolicy};
 use sqlx::AssertSqlSafe;
 use tonic::Code;
 
@@ -136,6 +136,11 @@ async fn a_dry_run_says_what_would_go_and_why_and_changes_nothing() {
     let world = World::with("retention-dry-run", &[Binary::Api]).await;
     let (mut owner, sql) = (world.caller().await, world.sql().await);
     let (over, gone, fresh) = (letter(&mut owner, 1000).await, letter(&mut owner, 1000).await, letter(&mut owner, 1000).await);
+    let mut person = owner.clone();
+    person.owner = OwnerId::generate();
+    let asked = letter(&mut person, 1000).await;
+    let erase = EraseOwnerRequest { owner_user_id: person.owner.to_string(), ..Default::default() };
+    owner.retention.erase_owner(erase).await.unwrap();
     let needed = announce(&mut owner, 1000).await.unwrap();
     refer(&mut owner, "b", &needed, super::at(now() + DAY)).await.unwrap();
     sqlx::query("UPDATE media.asset_references SET expires_at = now() - interval '1 hour'").execute(&sql).await.unwrap();
@@ -155,8 +160,9 @@ async fn a_dry_run_says_what_would_go_and_why_and_changes_nothing() {
     line("ended_grace", &gone, "its grace was over 1day ago");
     line("ended_references", &needed, "its time was over 1h ago");
     line("abandoned_uploads", &needed, "not finished in 1day");
+    line("running_erasures", &asked, "was asked for");
     assert!(!said.contains(&fresh), "{said}");
-    assert!(said.lines().last().unwrap().starts_with("4 would be swept"), "{said}");
+    assert!(said.lines().last().unwrap().starts_with("5 would be swept"), "{said}");
     let after = (count(&sql, "media.assets WHERE deleted_at IS NULL").await, count(&sql, "media.outbox").await);
     assert_eq!(after, before);
     assert_eq!(count(&sql, "media.asset_references").await, 1);
