@@ -22,12 +22,12 @@ impl TenantTx {
         }
         self.caused_by(None, None);
         if !self.holds().standing(asset.id).await?.is_empty() {
-            self.erasures().note(id, asset.id, Outcome::Held).await?;
+            self.note_whole(id, asset.id, folder, Outcome::Held).await?;
             return Ok(false);
         }
         if erasure.scope == Scope::Owner && asset.deleted_at.is_none() && !self.references().bundles_of(asset.id).await?.is_empty() {
             self.anonymise(&asset).await?;
-            self.erasures().note(id, asset.id, Outcome::Anonymised).await?;
+            self.note_whole(id, asset.id, folder, Outcome::Anonymised).await?;
             return Ok(true);
         }
         self.let_go(&asset, &erasure).await?;
@@ -40,6 +40,13 @@ impl TenantTx {
         self.erasures().note_all(id, asset.id, &objects, Outcome::Pending).await?;
         self.erasures().note(id, asset.id, Outcome::Erased).await?;
         Ok(true)
+    }
+
+    /// Notes of an asset that stays, and of each of its objects, why.
+    async fn note_whole(&mut self, id: ErasureId, asset: AssetId, folder: &str, outcome: Outcome) -> Result<(), StorageError> {
+        let objects = self.objects_of(asset, Some(folder)).await?;
+        self.erasures().note_all(id, asset, &objects, outcome).await?;
+        self.erasures().note(id, asset, outcome).await
     }
 
     /// Deletes an asset, also one that bundles need where all of the tenant goes. What runs is told to stop, as at any deletion.
@@ -156,7 +163,8 @@ impl TenantTx {
               || CASE WHEN data ->> 'ownerUserId' = $1 THEN jsonb_build_object('ownerUserId', $2::text) ELSE '{}' END
               || CASE WHEN data ->> 'reviewedBy' = $1 THEN jsonb_build_object('reviewedBy', $2::text) ELSE '{}' END
             WHERE tenant_id = $3 AND kind = 'event' AND $1 IN (data ->> 'ownerUserId', data ->> 'reviewedBy')
-              AND (created_at <= $4 OR EXISTS (SELECT FROM media.erasure_items i WHERE i.erasure_id = $5 AND i.about = o.aggregate_id))",
+              AND (created_at <= $4 OR data ->> 'ownerUserId' = $1
+                AND EXISTS (SELECT FROM media.erasure_items i WHERE i.erasure_id = $5 AND i.about = o.aggregate_id))",
             person,
             nobody().to_string(),
             tenant,

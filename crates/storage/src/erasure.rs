@@ -31,20 +31,7 @@ impl TenantTx {
     /// # Errors
     /// [`StorageError::Missing`] if it is not there.
     pub(crate) async fn erase(&mut self, id: AssetId, folder: Option<&str>) -> Result<Vec<BlobName>, StorageError> {
-        let names = sqlx::query!(
-            r#"-- erasure.names
-            SELECT bucket AS "bucket!", key AS "key!" FROM media.assets WHERE id = $1
-            UNION SELECT bucket, key FROM media.variants WHERE asset_id = $1
-            UNION SELECT bucket, key FROM media.caption_tracks WHERE asset_id = $1
-            UNION SELECT bucket, version_key FROM media.caption_tracks WHERE asset_id = $1 AND version_key IS NOT NULL
-            UNION SELECT bucket, key FROM media.caption_copies WHERE asset_id = $1
-            UNION SELECT bucket, key FROM media.blobs WHERE starts_with(key, $2)"#,
-            id.as_uuid(),
-            folder,
-        )
-        .fetch_all(self.connection())
-        .await?;
-        let names: Vec<BlobName> = names.into_iter().map(|name| BlobName { bucket: name.bucket, key: name.key }).collect();
+        let names = self.objects_of(id, folder).await?;
         self.blobs().lock(&names).await?;
         self.outbox().event(&Event::AssetErased(AssetErased { asset_id: id })).await?;
         let done =
@@ -67,6 +54,24 @@ impl TenantTx {
         .execute(self.connection())
         .await?;
         Ok(names)
+    }
+
+    /// The objects of an asset: those that its rows name, and what else lies in its `folder`, where one is given.
+    pub(crate) async fn objects_of(&mut self, id: AssetId, folder: Option<&str>) -> Result<Vec<BlobName>, StorageError> {
+        let names = sqlx::query!(
+            r#"-- erasure.names
+            SELECT bucket AS "bucket!", key AS "key!" FROM media.assets WHERE id = $1
+            UNION SELECT bucket, key FROM media.variants WHERE asset_id = $1
+            UNION SELECT bucket, key FROM media.caption_tracks WHERE asset_id = $1
+            UNION SELECT bucket, version_key FROM media.caption_tracks WHERE asset_id = $1 AND version_key IS NOT NULL
+            UNION SELECT bucket, key FROM media.caption_copies WHERE asset_id = $1
+            UNION SELECT bucket, key FROM media.blobs WHERE starts_with(key, $2)"#,
+            id.as_uuid(),
+            folder,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(names.into_iter().map(|name| BlobName { bucket: name.bucket, key: name.key }).collect())
     }
 
     /// Whether an upload of the asset is not yet brought to its end, or a worker may still write or have left something.

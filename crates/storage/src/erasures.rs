@@ -203,7 +203,8 @@ impl Erasures<'_> {
         Ok(ids.into_iter().map(AssetId::from).collect())
     }
 
-    /// Notes of each object whether it is gone by now, and of each asset that somebody else has erased meanwhile, that it is.
+    /// Notes of each object whether it is gone by now, unless its asset stays, and of each asset that somebody else has erased meanwhile,
+    /// that it is.
     pub(crate) async fn look_again(&mut self, id: ErasureId) -> Result<(), StorageError> {
         sqlx::query!(
             "-- erasures.look_again
@@ -211,7 +212,8 @@ impl Erasures<'_> {
             FROM (
               SELECT j.id, CASE WHEN b.key IS NULL THEN 'erased' WHEN b.doomed_at IS NULL THEN 'shared' ELSE 'pending' END AS outcome
               FROM media.erasure_items j LEFT JOIN media.blobs b ON b.bucket = j.bucket AND b.key = j.key
-              WHERE j.erasure_id = $1 AND j.key <> '' AND j.outcome <> 'erased') n
+              WHERE j.erasure_id = $1 AND j.key <> '' AND j.outcome <> 'erased' AND NOT (
+                j.outcome IN ('held', 'anonymised') AND EXISTS (SELECT FROM media.assets a WHERE a.id = j.about))) n
             WHERE i.id = n.id AND i.outcome <> n.outcome",
             id.as_uuid(),
         )

@@ -2,10 +2,6 @@
 
 use std::process::Stdio;
 
-use aws_sdk_s3::{
-    Client,
-    types::{BucketVersioningStatus, VersioningConfiguration},
-};
 use media_devstack::Binary;
 use media_domain::{AssetId, OwnerId};
 use media_proto::v1::{
@@ -19,7 +15,7 @@ use tonic::Code;
 use super::{LIMIT, done, outcome, receipt, rows_with};
 use crate::{
     dedup,
-    harness::{Caller, World, caller, eventually, samples},
+    harness::{Bucket, Caller, World, caller, eventually, samples},
     operations::infected_document,
     refusals::{leftovers, reason, refused},
 };
@@ -48,21 +44,15 @@ async fn download(caller: &mut Caller, asset_id: &str) -> Vec<u8> {
     reqwest::get(url).await.unwrap().error_for_status().unwrap().bytes().await.unwrap().to_vec()
 }
 
-/// From now on the buckets keep every version, as an operator may have set them to.
-async fn keep_versions(world: &World, store: &Client) {
-    for bucket in [world.isolated().bucket(), world.isolated().quarantine_bucket()] {
-        let keep = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
-        store.put_bucket_versioning().bucket(bucket).versioning_configuration(keep).send().await.unwrap();
-    }
+fn buckets(world: &World) -> [Bucket; 2] {
+    [Bucket::of(world.isolated()), Bucket::quarantine_of(world.isolated())]
 }
 
 /// The keys of all versions and delete markers in both buckets.
-async fn versions(world: &World, store: &Client) -> Vec<String> {
+async fn versions(world: &World) -> Vec<String> {
     let mut keys = Vec::new();
-    for bucket in [world.isolated().bucket(), world.isolated().quarantine_bucket()] {
-        let page = store.list_object_versions().bucket(bucket).send().await.unwrap();
-        keys.extend(page.versions().iter().map(|version| version.key().unwrap().to_owned()));
-        keys.extend(page.delete_markers().iter().map(|marker| marker.key().unwrap().to_owned()));
+    for bucket in buckets(world) {
+        keys.extend(bucket.versions().await);
     }
     assert!(!keys.is_empty(), "versions are listed");
     keys
@@ -72,7 +62,9 @@ async fn versions(world: &World, store: &Client) -> Vec<String> {
 async fn what_a_person_left_goes_and_what_stays_names_nobody() {
     let world = World::with("erased-owner", &ALL).await;
     let (consumer, sql, store) = (world.consumer().await, world.sql().await, leftovers::store(&world));
-    keep_versions(&world, &store).await;
+    for bucket in buckets(&world) {
+        bucket.keep_versions().await;
+    }
     let mut person = world.caller().await;
     // Who does something with a token of their own is named by it.
     let own_token = caller::token_of(&person.owner.to_string(), person.tenant, caller::ALL_SCOPES, 600);
@@ -144,7 +136,7 @@ async fn what_a_person_left_goes_and_what_stays_names_nobody() {
     for id in [&alone, &deleted, &open, &infected] {
         assert!(!objects.iter().any(|name| name.contains(id.as_str())), "{id}: {objects:?}");
     }
-    let versions = versions(&world, &store).await;
+    let versions = versions(&world).await;
     for id in [&alone, &deleted, &open, &infected] {
         assert!(!versions.iter().any(|key| key.contains(id.as_str())), "{id}: {versions:?}");
     }
@@ -226,6 +218,23 @@ async fn what_a_person_does_while_a_hold_keeps_the_erasure_open_stays() {
     operator.retention.release_hold(ReleaseHoldRequest { asset_id: held.clone(), hold_id }).await.unwrap();
     assert_eq!(outcome(&done(&operator, &begun.id).await.1, &held), Some(ErasureOutcome::Erased));
     assert_eq!(operator.get(&stays).await.asset.unwrap().owner_user_id, person.owner.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_has_its_turn_however_many_wait_for_holds() {
+    let mut world = World::with("erased-turns", &[Binary::Relay, Binary::Api]).await;
+    let (mut person, sql) = (world.caller().await, world.sql().await);
+    let id = person.create(person.request(AssetKind::Document, FILENAME, 1000)).await.asset.unwrap().id;
+    hold(&mut person, &id).await;
+    let many = "INSERT INTO media.erasures (id, tenant_id, scope, owner_user_id, owner_sha256)
+         SELECT gen_random_uuid(), $1, 'owner', $2, sha256('whose') FROM generate_series(1, 250)";
+    sqlx::query(many).bind(person.tenant.0).bind(person.owner.as_uuid()).execute(&sql).await.unwrap();
+    let mut other = world.caller().await;
+    let begun = other.retention.erase_owner(erase(other.owner, "")).await.unwrap().into_inner().erasure.unwrap();
+    world.start_all(&[Binary::Janitor]).await;
+    done(&other, &begun.id).await;
+    let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM media.erasures WHERE state = 'running'").fetch_one(&sql).await.unwrap();
+    assert_eq!(waiting, 250);
 }
 
 #[tokio::test(flavor = "multi_thread")]

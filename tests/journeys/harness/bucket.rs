@@ -6,8 +6,8 @@ use aws_sdk_s3::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
     types::{
-        BucketLifecycleConfiguration, CompletedMultipartUpload, CompletedPart, CorsConfiguration, CorsRule, ExpirationStatus,
-        LifecycleExpiration, LifecycleRule, LifecycleRuleFilter, Part,
+        BucketLifecycleConfiguration, BucketVersioningStatus, CompletedMultipartUpload, CompletedPart, CorsConfiguration, CorsRule,
+        ExpirationStatus, LifecycleExpiration, LifecycleRule, LifecycleRuleFilter, Part, VersioningConfiguration,
     },
 };
 use media_devstack::{Isolated, S3Identity};
@@ -106,6 +106,19 @@ impl Bucket {
         let rule = LifecycleRule::builder().id(rule).status(ExpirationStatus::Enabled).filter(everything).expiration(week).build().unwrap();
         let rules = BucketLifecycleConfiguration::builder().rules(rule).build().unwrap();
         self.client.put_bucket_lifecycle_configuration().bucket(&self.name).lifecycle_configuration(rules).send().await.unwrap();
+    }
+
+    /// From now on the store keeps every version, as an operator may have set it to.
+    pub async fn keep_versions(&self) {
+        let keep = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        self.client.put_bucket_versioning().bucket(&self.name).versioning_configuration(keep).send().await.unwrap();
+    }
+
+    /// The keys of all versions and of all marks of a deletion.
+    pub async fn versions(&self) -> Vec<String> {
+        let page = self.client.list_object_versions().bucket(&self.name).send().await.unwrap();
+        let versions = page.versions().iter().map(|version| version.key().unwrap().to_owned());
+        versions.chain(page.delete_markers().iter().map(|marker| marker.key().unwrap().to_owned())).collect()
     }
 
     /// Lets pages of any origin read objects, as an operator does for players that are redirected here.

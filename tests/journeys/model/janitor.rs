@@ -130,13 +130,19 @@ impl Tenant {
             return false;
         }
         let note = |tenant: &mut Self, outcome| tenant.erasures[number].assets.insert(id, outcome);
+        let mut names = vec![asset.original];
+        names.extend(self.objects.keys().filter(|name| name.home == id));
+        let note_whole = |tenant: &mut Self, outcome| {
+            note(tenant, outcome);
+            tenant.erasures[number].objects.extend(names.iter().map(|name| ((id, *name), outcome)));
+        };
         if asset.is_held() {
-            note(self, Outcome::Held);
+            note_whole(self, Outcome::Held);
             return false;
         }
         if owner.is_some() && asset.deleted_at.is_none() && asset.is_needed(self.now) {
             self.assets[id].owner = None;
-            note(self, Outcome::Anonymised);
+            note_whole(self, Outcome::Anonymised);
             return true;
         }
         let is_new = asset.deleted_at.is_none();
@@ -150,8 +156,6 @@ impl Tenant {
             note(self, Outcome::Pending);
             return is_new;
         }
-        let mut names = vec![self.assets[id].original];
-        names.extend(self.objects.keys().filter(|name| name.home == id));
         self.erase(id);
         for name in names {
             self.erasures[number].objects.insert((id, name), Outcome::Pending);
@@ -164,7 +168,10 @@ impl Tenant {
 
     fn settle_erasure(&mut self, number: usize) -> bool {
         let mut erasure = self.erasures[number].clone();
-        for ((_, name), outcome) in erasure.objects.iter_mut().filter(|(_, outcome)| **outcome != Outcome::Erased) {
+        for ((id, name), outcome) in erasure.objects.iter_mut().filter(|(_, outcome)| **outcome != Outcome::Erased) {
+            if matches!(outcome, Outcome::Held | Outcome::Anonymised) && !self.assets[*id].is_erased {
+                continue;
+            }
             *outcome = match self.objects.get(name) {
                 None => Outcome::Erased,
                 Some(object) if object.is_doomed => Outcome::Pending,

@@ -1,13 +1,16 @@
-//! A turn of a sweep that takes all that is due, whatever stands at the head of the line.
+//! A turn of a sweep that takes what is due, also behind rows at the head of the line that cannot be swept.
 
 use std::{collections::HashSet, fmt::Display, hash::Hash};
 
+use media_blobs::BlobError;
 use media_storage::StorageError;
 
-use super::{BATCH, swept};
+use super::{BATCH, is_done_elsewhere, swept};
 
-/// So many rows a turn tries in vain before it takes the store for what is at fault, and leaves the rest to the next one.
+/// After so many failures a turn ends; rows after them have to wait.
 const FAILURES_MAX: usize = 1000;
+/// After so many in a row it is the store that is away, and the turn ends.
+const AWAY_AFTER: usize = 5;
 
 /// Sweeps batch after batch; answers how many rows were swept. `due` tells the first rows that are due, as many as it is asked for. It
 /// goes on telling those that could not be swept, so each batch is asked for beyond them.
@@ -20,7 +23,7 @@ pub async fn all_due<T, K: Eq + Hash + Display>(
     key: impl Fn(&T) -> K,
     sweep: impl AsyncFn(T) -> anyhow::Result<bool>,
 ) -> anyhow::Result<u64> {
-    let (mut count, mut failures) = (0, 0);
+    let (mut count, mut failures, mut away) = (0, 0, 0);
     let mut left = HashSet::new();
     while failures < FAILURES_MAX {
         let mut batch = due(BATCH.saturating_add(i32::try_from(left.len())?)).await?;
@@ -31,29 +34,44 @@ pub async fn all_due<T, K: Eq + Hash + Display>(
         for row in batch {
             let key = key(&row);
             let outcome = sweep(row).await;
-            failures += usize::from(outcome.is_err());
+            if let Err(error) = &outcome {
+                failures += usize::from(!is_done_elsewhere(error));
+            }
+            away = if is_away(&outcome) { away + 1 } else { 0 };
             match swept(name, &key, outcome) {
                 0 => {
                     left.insert(key);
                 }
                 done => count += done,
             }
+            if away == AWAY_AFTER {
+                return Ok(count);
+            }
         }
     }
     Ok(count)
 }
 
+fn is_away(outcome: &anyhow::Result<bool>) -> bool {
+    let error = outcome.as_ref().err().and_then(|error| error.downcast_ref::<BlobError>());
+    error.is_some_and(BlobError::is_transient)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    };
 
     use super::*;
 
-    /// Rows by their numbers; those below `stuck` cannot be swept.
-    async fn turn(rows: Vec<i32>, stuck: i32, why: fn() -> anyhow::Result<bool>) -> (u64, Vec<i32>) {
-        let rows = Mutex::new(rows);
+    /// Sweeps rows by their numbers, of which those below `stuck` cannot be swept: how many were, what is left, and how many tries it took.
+    async fn turn(rows: Vec<i32>, stuck: i32, why: fn() -> anyhow::Result<bool>) -> (u64, Vec<i32>, usize) {
+        let (rows, tries) = (Mutex::new(rows), AtomicUsize::new(0));
         let due = async |most: i32| Ok(rows.lock().unwrap().iter().copied().take(usize::try_from(most).unwrap()).collect());
         let sweep = async |row: i32| {
+            tries.fetch_add(1, Ordering::Relaxed);
             if row < stuck {
                 return why();
             }
@@ -61,24 +79,31 @@ mod tests {
             Ok(true)
         };
         let count = all_due("rows", due, |row| *row, sweep).await.unwrap();
-        (count, rows.into_inner().unwrap())
+        (count, rows.into_inner().unwrap(), tries.into_inner())
     }
 
     #[tokio::test]
     async fn rows_that_cannot_be_swept_keep_none_behind_them_from_its_turn() {
-        let (count, left) = turn((0..450).collect(), 120, || Err(anyhow::anyhow!("denied"))).await;
-        assert_eq!((count, left), (330, (0..120).collect()));
+        let (count, left, tries) = turn((0..450).collect(), 120, || Err(anyhow::anyhow!("denied"))).await;
+        assert_eq!((count, left, tries), (330, (0..120).collect(), 450));
     }
 
     #[tokio::test]
-    async fn where_nothing_can_be_swept_a_turn_ends() {
-        let (count, left) = turn((0..5000).collect(), 5000, || Err(anyhow::anyhow!("the store is away"))).await;
+    async fn a_turn_with_a_thousand_failures_ends() {
+        let (count, left, tries) = turn((0..5000).collect(), 5000, || Err(anyhow::anyhow!("denied"))).await;
         assert_eq!((count, left.len()), (0, 5000));
+        assert!(tries < FAILURES_MAX + 2 * BATCH.unsigned_abs() as usize, "{tries}");
     }
 
     #[tokio::test]
     async fn rows_whose_time_has_not_come_are_no_failures() {
-        let (count, left) = turn((0..2100).collect(), 2000, || Ok(false)).await;
+        let (count, left, _) = turn((0..2100).collect(), 2000, || Ok(false)).await;
         assert_eq!((count, left.len()), (100, 2000));
+    }
+
+    #[tokio::test]
+    async fn where_the_store_is_away_a_turn_ends_soon() {
+        let away = || Err(BlobError::Transient("the store is away".into()).into());
+        assert_eq!(turn((0..500).collect(), 500, away).await.2, AWAY_AFTER);
     }
 }

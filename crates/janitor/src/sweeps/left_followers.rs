@@ -3,14 +3,17 @@
 
 use media_domain::{AssetId, TenantId};
 
-use super::{BATCH, Janitor, swept};
+use super::{Janitor, all_due::all_due};
 
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
-    let mut count = 0;
-    for (tenant, leader) in janitor.database.across_tenants().left_followers(BATCH).await? {
-        count += swept("left_followers", &leader, release(janitor, tenant, leader).await);
-    }
-    Ok(count)
+    let across = janitor.database.across_tenants();
+    all_due(
+        "left_followers",
+        async |most| across.left_followers(most).await,
+        |(_, leader)| *leader,
+        async |(tenant, leader)| release(janitor, tenant, leader).await,
+    )
+    .await
 }
 
 async fn release(janitor: &Janitor, tenant: TenantId, leader: AssetId) -> anyhow::Result<bool> {

@@ -67,13 +67,17 @@ pub(crate) const BATCH: i32 = 100;
 fn swept(name: &'static str, row: &dyn std::fmt::Display, outcome: anyhow::Result<bool>) -> u64 {
     match outcome {
         Ok(done) => u64::from(done),
-        Err(error) if matches!(error.downcast_ref(), Some(StorageError::Changed { .. } | StorageError::LeaseLost)) => 0,
+        Err(error) if is_done_elsewhere(&error) => 0,
         Err(error) => {
             metrics::counter!("media_sweep_failures_total", "sweep" => name).increment(1);
             warn!(sweep = name, row = %row, error = format!("{error:#}"), "a row cannot be swept; it is tried again at the next turn");
             0
         }
     }
+}
+
+fn is_done_elsewhere(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StorageError::Changed { .. } | StorageError::LeaseLost))
 }
 
 /// What a sweep works with.

@@ -1,19 +1,28 @@
 //! Erasures that were asked for: asset by asset, until nothing of a person, or of a tenant, is left but what the receipt says.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use media_blobs::keys;
 use media_domain::{AssetId, ErasureId, TenantId};
 
-use super::{BATCH, Janitor, swept};
+use super::{BATCH, Janitor, all_due::all_due, swept};
 
 const NAME: &str = "running_erasures";
 
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
-    let mut count = 0;
-    for (tenant, erasure) in janitor.database.across_tenants().running_erasures(BATCH).await? {
-        count += assets(janitor, tenant, erasure).await?;
-        count += swept(NAME, &erasure, settle(janitor, tenant, erasure).await);
-    }
-    Ok(count)
+    let (across, assets_swept) = (janitor.database.across_tenants(), AtomicU64::new(0));
+    // Those that wait for holds are as old as they are: whoever comes after them has a turn, too.
+    let done = all_due(
+        NAME,
+        async |most| across.running_erasures(most).await,
+        |(_, erasure)| *erasure,
+        async |(tenant, erasure)| {
+            assets_swept.fetch_add(assets(janitor, tenant, erasure).await?, Ordering::Relaxed);
+            settle(janitor, tenant, erasure).await
+        },
+    )
+    .await?;
+    Ok(done + assets_swept.into_inner())
 }
 
 /// Goes once through all assets that are left.

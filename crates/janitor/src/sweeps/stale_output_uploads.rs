@@ -3,14 +3,17 @@
 use media_blobs::UploadHandle;
 use media_domain::{TenantId, WorkId};
 
-use super::{BATCH, Janitor, swept};
+use super::{Janitor, all_due::all_due};
 
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
-    let mut count = 0;
-    for (tenant, work) in janitor.database.across_tenants().stale_output_uploads(BATCH).await? {
-        count += swept("stale_output_uploads", &work, clear(janitor, tenant, work).await);
-    }
-    Ok(count)
+    let across = janitor.database.across_tenants();
+    all_due(
+        "stale_output_uploads",
+        async |most| across.stale_output_uploads(most).await,
+        |(_, work)| *work,
+        async |(tenant, work)| clear(janitor, tenant, work).await,
+    )
+    .await
 }
 
 async fn clear(janitor: &Janitor, tenant: TenantId, work: WorkId) -> anyhow::Result<bool> {
@@ -25,7 +28,7 @@ async fn clear(janitor: &Janitor, tenant: TenantId, work: WorkId) -> anyhow::Res
         janitor.blobs.abort(&handle).await?;
         if !named {
             // Completed by an attempt whose work then ended without it.
-            janitor.blobs.delete(&handle.blob).await?;
+            janitor.blobs.erase(&handle.blob).await?;
         }
     }
     let mut tx = janitor.database.in_tenant(tenant, "janitor.stale_output_uploads").await?;
