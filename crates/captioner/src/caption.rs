@@ -224,7 +224,7 @@ impl Captioner {
         for OutputUpload { blob, s3_upload_id } in earlier {
             // First the upload: after that it cannot become an object any more.
             self.blobs.abort(&UploadHandle { blob: blob.clone(), upload_id: s3_upload_id }).await.map_err(store)?;
-            self.blobs.delete(&blob).await.map_err(store)?;
+            self.blobs.erase(&blob).await.map_err(store)?;
         }
         let mut tx = self.database.in_tenant(lease.tenant, "captioner.earlier").await?;
         tx.output_uploads().forget_earlier_attempts(lease.work, lease.attempt).await?;

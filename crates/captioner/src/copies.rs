@@ -93,7 +93,8 @@ impl Captioner {
 
     async fn remove(&self, lease: &Lease, copy: &CaptionCopy) -> Result<(), JobError> {
         self.begin(lease, copy).await?;
-        self.blobs.delete(&copy.blob).await.map_err(store)?;
+        // Nobody knows of it any more afterwards, and an erasure would not find what a bucket with versions keeps.
+        self.blobs.erase(&copy.blob).await.map_err(store)?;
         let mut tx = self.held(lease).await?;
         tx.caption_copies().erase(lease.asset, copy).await?;
         Ok(tx.commit().await?)

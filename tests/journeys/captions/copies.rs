@@ -40,6 +40,7 @@ async fn keys(sql: &PgPool, id: &str) -> (Vec<(String, bool)>, i64) {
 async fn what_is_approved_lies_at_the_asked_for_key_and_goes_when_it_is_not() {
     let world = World::with("captions-copies", &[Binary::Api, Binary::Relay, Binary::Captioner]).await;
     let sql = world.sql().await;
+    Bucket::of(world.isolated()).keep_versions().await;
     let mut caller = world.caller().await;
     let id = asset(&mut caller).await;
     let first = caller.import(&id, "en", CaptionKind::Captions, VTT.as_bytes()).await.unwrap();
@@ -66,6 +67,8 @@ async fn what_is_approved_lies_at_the_asked_for_key_and_goes_when_it_is_not() {
     until_there(&world, &pt, None).await;
     let (rows, copies) = keys(&sql, &id).await;
     assert!(rows.iter().all(|(_, is_own)| *is_own) && copies == 0, "{rows:?} {copies}");
+    // Nobody knows of a copy any more that was withdrawn: an erasure would not find its versions.
+    assert!(!bucket.versions().await.iter().any(|key| *key == en || *key == pt), "{:?}", bucket.versions().await);
     caller.approve(&second).await.unwrap();
     until_there(&world, &en, Some(OTHER_VTT)).await;
 }
