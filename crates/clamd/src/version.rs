@@ -29,6 +29,9 @@ pub async fn version(config: &ClamdConfig) -> Result<Version, ClamdError> {
     limited(config.chunk_timeout, connection.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)).await?;
     let text = String::from_utf8_lossy(&answer);
     let text = text.trim_end_matches('\0').trim();
+    if text.is_empty() {
+        return Err(ClamdError::Unavailable(std::io::ErrorKind::UnexpectedEof.into()));
+    }
     read(text).ok_or_else(|| ClamdError::Refused(text.to_owned()))
 }
 

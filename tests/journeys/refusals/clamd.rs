@@ -127,7 +127,7 @@ async fn a_file_that_clamd_dies_of_fails_and_those_after_it_are_scanned() {
 
 const POISON: &[u8] = b"a bomb for the scanner";
 
-/// A clamd of which every connection ends, without an answer, that brings these bytes: the true one, seen through a wire that is cut.
+/// A clamd that goes away over every stream with these bytes, once it has it whole: the true one, seen through a wire that is cut.
 async fn dies_of(poison: &'static [u8], clamd: String) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -143,7 +143,8 @@ async fn dies_of(poison: &'static [u8], clamd: String) -> SocketAddr {
                     loop {
                         let read = asked.read(&mut chunk).await.unwrap_or(0);
                         seen.extend_from_slice(&chunk[..read]);
-                        if read == 0 || seen.windows(poison.len()).any(|window| window == poison) {
+                        let is_whole = seen.ends_with(&[0; 4]);
+                        if read == 0 || is_whole && seen.windows(poison.len()).any(|window| window == poison) {
                             return;
                         }
                         answered.write_all(&chunk[..read]).await.unwrap();
