@@ -18,7 +18,7 @@ CREATE OR REPLACE FUNCTION media.claim(p_queue text, p_owner text, p_lease_secon
   AS $$
 #variable_conflict use_column
 DECLARE
-  v_tenant uuid;
+  v_first uuid;
   v_work uuid;
 BEGIN
   IF p_message IS NOT NULL THEN
@@ -28,7 +28,7 @@ BEGIN
     END IF;
   END IF;
   -- The tenants that wait, each found behind the one before, and of each what comes first; in the order in which they are served.
-  FOR v_tenant IN
+  FOR v_first IN
     WITH RECURSIVE waiting AS (
       (SELECT w.tenant_id FROM media.work w WHERE w.queue = p_queue AND w.state = 'waiting' ORDER BY w.tenant_id LIMIT 1)
       UNION ALL
@@ -40,7 +40,7 @@ BEGIN
       SELECT w.tenant_id, count(*) AS leases FROM media.work w
       WHERE w.queue = p_queue AND w.state = 'running' GROUP BY w.tenant_id
     )
-    SELECT t.tenant_id
+    SELECT first.id
     FROM waiting t
       CROSS JOIN LATERAL (
         SELECT w.priority, w.rank, w.created_at, w.id FROM media.work w
@@ -49,20 +49,22 @@ BEGIN
       LEFT JOIN running r ON r.tenant_id = t.tenant_id
     ORDER BY coalesce(r.leases, 0), first.priority, first.rank, first.created_at, first.id
   LOOP
-    SELECT w.id INTO v_work FROM media.work w
-    WHERE w.queue = p_queue AND w.state = 'waiting' AND w.tenant_id = v_tenant AND w.not_before <= clock_timestamp()
-    ORDER BY w.priority, w.rank, w.created_at, w.id LIMIT 1 FOR UPDATE SKIP LOCKED;
-    -- Others are just taking the rest of this tenant's.
-    CONTINUE WHEN NOT FOUND;
-    RETURN QUERY
-      UPDATE media.work w
-      SET state = 'running', attempts = w.attempts + 1, lease_owner = p_owner,
-          lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds),
-          started_at = coalesce(w.started_at, clock_timestamp()), claimed_at = clock_timestamp()
-      WHERE w.id = v_work
-      RETURNING w.id::uuid, w.tenant_id, w.attempts;
-    RETURN;
+    SELECT w.id INTO v_work FROM media.work w WHERE w.id = v_first AND w.state = 'waiting' FOR UPDATE SKIP LOCKED;
+    EXIT WHEN FOUND;
   END LOOP;
+  IF v_work IS NULL THEN
+    -- Others are just taking the first of each tenant: then what comes first of the rest.
+    SELECT w.id INTO v_work FROM media.work w
+    WHERE w.queue = p_queue AND w.state = 'waiting' AND w.not_before <= clock_timestamp()
+    ORDER BY w.priority, w.rank, w.created_at LIMIT 1 FOR UPDATE SKIP LOCKED;
+  END IF;
+  RETURN QUERY
+    UPDATE media.work w
+    SET state = 'running', attempts = w.attempts + 1, lease_owner = p_owner,
+        lease_until = clock_timestamp() + make_interval(secs => p_lease_seconds),
+        started_at = coalesce(w.started_at, clock_timestamp()), claimed_at = clock_timestamp()
+    WHERE w.id = v_work
+    RETURNING w.id::uuid, w.tenant_id, w.attempts;
 END
 $$;
 RESET ROLE;

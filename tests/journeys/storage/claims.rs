@@ -100,6 +100,21 @@ async fn the_tenant_with_the_fewest_running_comes_first() {
 }
 
 #[tokio::test]
+async fn of_tenants_with_as_many_running_the_one_with_the_most_urgent_work_comes_first_then_the_oldest() {
+    let place = Place::new("claims-tenants").await;
+    let tenants = [tenant(), tenant(), tenant()];
+    for (tenant, priority) in tenants.into_iter().zip([2, 1, 1]) {
+        let asset = place.asset(tenant, Kind::Video).await;
+        place.plan(tenant, asset, Group::Scan, priority).await;
+    }
+    let mut order = Vec::new();
+    while let Some(claimed) = place.claim(Queue::Scan).await {
+        order.push(claimed.tenant);
+    }
+    assert_eq!(order, [tenants[1], tenants[2], tenants[0]]);
+}
+
+#[tokio::test]
 async fn what_runs_in_another_queue_does_not_count() {
     let place = Place::new("claims-other-queue").await;
     let (busy, idle) = (tenant(), tenant());

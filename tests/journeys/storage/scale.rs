@@ -71,6 +71,23 @@ impl Crowd {
         );
         superuser.execute(AssertSqlSafe(fill)).await.unwrap();
         superuser.execute("VACUUM ANALYZE media.assets").await.unwrap();
+        // What GetAsset reads beside the asset.
+        for (table, columns, values) in [
+            ("variants", "profile, bucket, key", "'webp-320', bucket, key || '/variant'"),
+            ("transcode_jobs", "profile, status", "'webp-320', 'succeeded'"),
+            (
+                "caption_tracks",
+                "language, kind, format, bucket, key, source, approved",
+                "'en', 'captions', 'vtt', bucket, key || '/vtt', 'human', true",
+            ),
+        ] {
+            let fill = format!(
+                "INSERT INTO media.{table} (id, asset_id, tenant_id, {columns})
+                 SELECT gen_random_uuid(), id, tenant_id, {values} FROM media.assets WHERE tenant_id = '{tenant}'"
+            );
+            superuser.execute(AssertSqlSafe(fill)).await.unwrap();
+            superuser.execute(AssertSqlSafe(format!("VACUUM ANALYZE media.{table}"))).await.unwrap();
+        }
         let one = sqlx::query("SELECT id::uuid, owner_user_id::uuid, sha256::text FROM media.assets WHERE tenant_id = $1 ORDER BY created_at OFFSET $2 LIMIT 1")
             .bind(tenant)
             .bind(assets / 2)
@@ -184,6 +201,11 @@ async fn one_asset_and_every_page_of_a_list_are_read_by_an_index() {
     let one = explain(&statement("assets.lookup"));
     let plan = explained(&mut api, crowd.tenant, sqlx::query(AssertSqlSafe(one)).bind(vec![crowd.asset])).await;
     assert_indexed("one asset", &plan);
+    for beside in ["variants.list", "transcode_jobs.list", "caption_tracks.list"] {
+        let plan = explained(&mut api, crowd.tenant, sqlx::query(AssertSqlSafe(explain(&statement(beside)))).bind(crowd.asset)).await;
+        assert_eq!(plan["Actual Rows"].as_f64(), Some(1.0), "{beside}: {plan:#}");
+        assert_indexed(beside, &plan);
+    }
     let page = explain(&statement("assets.list"));
     for (name, asked) in crowd.lists().await {
         let plan = explained(&mut api, crowd.tenant, list(&page, &asked)).await;
