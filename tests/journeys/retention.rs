@@ -3,6 +3,7 @@
 //! - policy::a_tenant_reads_its_policy_and_changes_what_the_mask_names
 //! - policy::what_is_no_policy_is_refused_by_its_fields
 //! - policy::a_tenant_lowers_the_services_limit_for_itself_alone
+//! - policy::what_is_made_where_nobody_asked_for_anything_is_the_policys
 //! - policy::without_captions_no_speech_is_made_and_the_asset_is_ready
 //! - quota::of_many_who_ask_at_once_just_as_many_get_in_as_there_is_room_for
 //! - quota::every_way_an_upload_ends_is_counted

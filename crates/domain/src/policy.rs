@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Kind, asset::words, limits};
+use crate::{Kind, Profiles, asset::words, limits, profile::ProfileName};
 
 /// How long an operational asset is kept after its last reference ended, or after it was made.
 pub const OPERATIONAL_DAYS: u32 = 90;
@@ -17,6 +17,8 @@ pub const ARCHIVE_AFTER_DAYS: u32 = 365;
 pub const MAX_DAYS: u32 = 36_500;
 /// The most days of grace.
 pub const MAX_GRACE_DAYS: u32 = 3_650;
+/// The most profiles that a policy may name.
+pub const MAX_PROFILES: usize = 100;
 /// The most languages that captions are made in.
 pub const MAX_CAPTION_LANGUAGES: usize = 20;
 
@@ -52,6 +54,8 @@ pub struct TenantPolicy {
     pub caption_visibility: CaptionVisibility,
     /// BCP 47. Empty: whatever is spoken.
     pub caption_languages: Vec<String>,
+    /// What is made beside the required profiles of files for which nobody asked for any, by kind: see [`TenantPolicy::profiles_of`].
+    pub profiles: Vec<ProfileName>,
 }
 
 impl Default for TenantPolicy {
@@ -66,6 +70,7 @@ impl Default for TenantPolicy {
             captions: CaptionMode::Automatic,
             caption_visibility: CaptionVisibility::Approved,
             caption_languages: Vec::new(),
+            profiles: Vec::new(),
         }
     }
 }
@@ -75,6 +80,13 @@ impl TenantPolicy {
     pub fn max_bytes(&self, kind: Kind) -> u64 {
         let own = limits::max_bytes(kind);
         self.max_bytes.get(&kind).map_or(own, |limit| own.min(*limit))
+    }
+
+    /// Those of the policy's profiles that a kind has; `None` where it has none of them: then all that apply are made.
+    pub fn profiles_of(&self, kind: Kind, known: &Profiles) -> Option<Vec<ProfileName>> {
+        let names = known.of_kind(kind).into_iter().map(|profile| &profile.name);
+        let asked: Vec<ProfileName> = names.filter(|name| self.profiles.contains(name)).cloned().collect();
+        (!asked.is_empty()).then_some(asked)
     }
 }
 
@@ -105,6 +117,16 @@ mod tests {
         assert_eq!(of(1000).max_bytes(Kind::Image), 1000);
         assert_eq!(of(own + 1).max_bytes(Kind::Image), own);
         assert_eq!(of(1000).max_bytes(Kind::Video), limits::max_bytes(Kind::Video));
+    }
+
+    #[test]
+    fn a_policys_profiles_are_each_kinds_own_and_a_kind_without_any_has_all() {
+        let known = Profiles::built_in().unwrap();
+        let names = ["webp-640", "h264-360p", "gone-from-the-file"].map(|name| ProfileName::try_from(name.to_owned()).unwrap());
+        let policy = TenantPolicy { profiles: names.to_vec(), ..TenantPolicy::default() };
+        assert_eq!(policy.profiles_of(Kind::Image, &known), Some(vec![names[0].clone()]));
+        assert_eq!(policy.profiles_of(Kind::Video, &known), Some(vec![names[1].clone()]));
+        assert_eq!(policy.profiles_of(Kind::Audio, &known), None);
     }
 
     #[test]

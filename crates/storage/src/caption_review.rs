@@ -74,7 +74,7 @@ impl TenantTx {
         };
         let done = sqlx::query!(
             "-- caption_review.review
-            UPDATE media.caption_tracks SET approved = $2, rejected = NOT $2, reviewed_by = $3, reviewed_at = now() WHERE id = $1",
+            UPDATE media.caption_tracks SET approved = $2, rejected = NOT $2, reviewed_by = $3, reviewed_at = clock_timestamp() WHERE id = $1",
             id.as_uuid(),
             decision == Decision::Approve,
             reviewer.as_uuid(),
@@ -92,9 +92,10 @@ impl TenantTx {
     /// Deletes a version with its text. Those whose place it had taken have it again, without their approval.
     ///
     /// # Errors
-    /// [`StorageError::Missing`] if asset or track are not there.
+    /// [`StorageError::Missing`] if asset or track are not there; [`StorageError::Held`].
     pub async fn delete_caption(&mut self, asset: AssetId, id: CaptionTrackId) -> Result<(), StorageError> {
         self.lock_for_captions(asset).await?;
+        self.refuse_if_held(asset).await?;
         let track = self.caption_tracks().lookup(asset, id).await?.ok_or(NO_TRACK)?;
         sqlx::query!(
             "-- caption_review.delete\nUPDATE media.caption_tracks SET superseded_by = NULL WHERE asset_id = $1 AND superseded_by = $2",

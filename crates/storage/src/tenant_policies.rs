@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{StorageError, TenantTx, error::word};
+use crate::{StorageError, TenantTx, error::word, give_up::profile_name};
 
 const TABLE: &str = "tenant_policies";
 
@@ -35,6 +35,7 @@ struct PolicyRow {
     captions: Option<String>,
     caption_visibility: Option<String>,
     caption_languages: Option<Vec<String>>,
+    profiles: Option<Vec<String>>,
     updated_at: OffsetDateTime,
 }
 
@@ -60,6 +61,12 @@ impl TryFrom<PolicyRow> for StoredPolicy {
                 None => default.caption_visibility,
             },
             caption_languages: row.caption_languages.unwrap_or_default(),
+            profiles: row
+                .profiles
+                .unwrap_or_default()
+                .into_iter()
+                .map(|name| profile_name(TABLE, row.tenant_id, name))
+                .collect::<Result<_, _>>()?,
         };
         Ok(StoredPolicy { policy, etag: row.etag, updated_at: Some(row.updated_at) })
     }
@@ -76,7 +83,7 @@ impl TenantPolicies<'_> {
             PolicyRow,
             r#"-- tenant_policies.current
             SELECT tenant_id, etag, operational_days, ai_generated_days, grace_days, archive_after_days, quota_bytes,
-              max_bytes AS "max_bytes: Json<BTreeMap<Kind, u64>>", captions, caption_visibility, caption_languages, updated_at
+              max_bytes AS "max_bytes: Json<BTreeMap<Kind, u64>>", captions, caption_visibility, caption_languages, profiles, updated_at
             FROM media.tenant_policies WHERE tenant_id = $1"#,
             tenant,
         )
@@ -101,13 +108,13 @@ impl TenantPolicies<'_> {
         sqlx::query!(
             "-- tenant_policies.put
             INSERT INTO media.tenant_policies AS p (tenant_id, operational_days, ai_generated_days, grace_days, archive_after_days,
-              quota_bytes, max_bytes, captions, caption_visibility, caption_languages, updated_by, applied_etag)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $12 THEN 0 ELSE 1 END)
+              quota_bytes, max_bytes, captions, caption_visibility, caption_languages, updated_by, applied_etag, profiles)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $12 THEN 0 ELSE 1 END, $13)
             ON CONFLICT (tenant_id) DO UPDATE SET etag = p.etag + 1, operational_days = excluded.operational_days,
               ai_generated_days = excluded.ai_generated_days, grace_days = excluded.grace_days,
               archive_after_days = excluded.archive_after_days, quota_bytes = excluded.quota_bytes, max_bytes = excluded.max_bytes,
               captions = excluded.captions, caption_visibility = excluded.caption_visibility,
-              caption_languages = excluded.caption_languages, updated_by = excluded.updated_by, updated_at = now(),
+              caption_languages = excluded.caption_languages, profiles = excluded.profiles, updated_by = excluded.updated_by, updated_at = now(),
               applied_to_id = CASE WHEN $12 THEN NULL ELSE p.applied_to_id END,
               applied_etag = CASE WHEN $12 OR p.applied_etag <> p.etag THEN p.applied_etag ELSE p.etag + 1 END",
             tenant,
@@ -122,6 +129,7 @@ impl TenantPolicies<'_> {
             (!policy.caption_languages.is_empty()).then_some(policy.caption_languages.as_slice()) as _,
             by,
             is_of_retention,
+            (!policy.profiles.is_empty()).then(|| policy.profiles.iter().map(ToString::to_string).collect::<Vec<_>>()) as _,
         )
         .execute(self.0.connection())
         .await?;

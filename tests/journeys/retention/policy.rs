@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use media_devstack::Binary;
 use media_proto::v1::{
-    AssetKind, AssetStatus, CaptionMode, CaptionVisibility, GetTenantPolicyRequest, JobStatus, KindLimit, TenantPolicy,
-    UpdateTenantPolicyRequest,
+    AssetKind, AssetStatus, CaptionMode, CaptionVisibility, CreateUploadRequest, GetTenantPolicyRequest, JobStatus, KindLimit,
+    TenantPolicy, UpdateTenantPolicyRequest,
 };
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -64,13 +64,14 @@ async fn what_is_no_policy_is_refused_by_its_fields() {
         quota_bytes: Some(0),
         limits: vec![KindLimit { kind: AssetKind::Subtitle.into(), max_bytes: 1 << 30 }],
         caption_languages: vec!["Swiss German".to_owned()],
+        profiles: vec!["webp-640".to_owned(), "the-best".to_owned()],
         ..Default::default()
     };
     let refused_fields = change(&mut owner, bad.clone(), &["*"]).await.unwrap_err();
     assert_eq!(refusal(&refused_fields), reason(Code::InvalidArgument, "FIELD_INVALID"));
     let details = refused_fields.get_error_details();
     let fields: Vec<&str> = details.bad_request().unwrap().field_violations.iter().map(|it| it.field.as_str()).collect();
-    assert_eq!(fields, ["operational_days", "grace_days", "quota_bytes", "limits", "caption_languages"]);
+    assert_eq!(fields, ["operational_days", "grace_days", "quota_bytes", "limits", "caption_languages", "profiles"]);
     for mask in [&[][..], &["etag"], &["nonsense"]] {
         assert_eq!(refused(change(&mut owner, bad.clone(), mask).await), reason(Code::InvalidArgument, "FIELD_INVALID"), "{mask:?}");
     }
@@ -126,5 +127,27 @@ async fn without_captions_no_speech_is_made_and_the_asset_is_ready() {
         assert_eq!(speech.status(), expected, "{mode:?} {asked:?}: {speech:?}");
         assert_eq!(got.jobs.iter().any(|job| job.profile == "captions"), is_made, "{mode:?} {asked:?}");
         assert!(is_made || speech.reason.contains("policy"), "{}", speech.reason);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_where_nobody_asked_for_anything_is_the_policys() {
+    let world = World::with("policy-profiles", &[Binary::Relay, Binary::Api, Binary::Scanner, Binary::Transcoder]).await;
+    let mut owner = world.caller().await;
+    let wanted = TenantPolicy { profiles: vec!["webp-640".to_owned(), "h264-360p".to_owned()], ..Default::default() };
+    let policy = change(&mut owner, wanted.clone(), &["profiles"]).await.unwrap();
+    assert_eq!(policy.profiles, wanted.profiles);
+    // The smallest is required, whatever anybody says.
+    for (width, asked, made) in [(1400, &[][..], &["webp-320", "webp-640"][..]), (1402, &["webp-1280"], &["webp-1280", "webp-320"])] {
+        let bytes = samples::picture(width, 700);
+        let profiles = asked.iter().map(ToString::to_string).collect();
+        let created = owner.create(CreateUploadRequest { profiles, ..owner.request(AssetKind::Image, "card.png", bytes.len()) }).await;
+        owner.put_all(&created, &bytes).await;
+        let id = created.asset.unwrap().id;
+        owner.complete(&id).await.unwrap();
+        let got = owner.until(&id, AssetStatus::Ready, Duration::from_secs(60)).await;
+        let mut names: Vec<&str> = got.variants.iter().map(|variant| variant.profile.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, made, "{asked:?}");
     }
 }

@@ -33,7 +33,7 @@ impl Uploads {
                 return there(tx.assets().lookup(made.into()).await?);
             }
         }
-        self.within_tenants_limit(caller, &new.file).await?;
+        let new = NewImport { file: self.by_policy(caller, &new.file).await?, ..new };
         match self.write_import(caller, &new, once.as_ref()).await? {
             Ok(asset) => Ok(asset),
             Err(made) => there(self.0.begin(caller, "api.import_asset").await?.assets().lookup(made.into()).await?),

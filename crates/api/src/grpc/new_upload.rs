@@ -31,7 +31,7 @@ pub struct NewUpload {
     pub mime: Option<String>,
     pub owner: OwnerId,
     pub priority: Priority,
-    /// `None`: all that apply.
+    /// `None`: those of the tenant's policy.
     pub profiles: Option<Vec<ProfileName>>,
     /// Of what a machine made, and of nothing else.
     pub provenance: Option<Provenance>,

@@ -73,7 +73,7 @@ impl Uploads {
                 return self.opened_before(caller, made).await;
             }
         }
-        self.within_tenants_limit(caller, new).await?;
+        let new = &self.by_policy(caller, new).await?;
         match self.share(caller, new, once.as_ref(), artifact).await? {
             Some(Ok(asset)) => return Ok(Opened { asset, upload: None }),
             Some(Err(made)) => return self.opened_before(caller, made).await,
@@ -106,16 +106,20 @@ impl Uploads {
         }
     }
 
-    /// The tenant's own limit, before anything is opened. The service's was looked at with the request.
-    pub(super) async fn within_tenants_limit(&self, caller: &Caller, new: &NewUpload) -> Result<(), ApiError> {
+    /// A new file as the tenant's policy wants it, before anything is opened: below its limit, where the service's was looked at with the
+    /// request; and with its profiles, where the caller named none.
+    pub(super) async fn by_policy(&self, caller: &Caller, new: &NewUpload) -> Result<NewUpload, ApiError> {
         let mut tx = self.0.begin(caller, "api.create_upload").await?;
-        let limit = tx.tenant_policies().current().await?.policy.max_bytes(new.kind);
+        let policy = tx.tenant_policies().current().await?.policy;
+        let limit = policy.max_bytes(new.kind);
         let mut violations = Violations::default();
         if new.size_bytes > limit {
             let description = format!("is {}, the tenant's limit for {} is {limit}", new.size_bytes, new.kind);
             violations.add_as(FieldReason::SizeExceedsLimit, "size_bytes", description);
         }
-        violations.into_result()
+        violations.into_result()?;
+        let profiles = new.profiles.clone().or_else(|| policy.profiles_of(new.kind, &self.0.profiles));
+        Ok(NewUpload { profiles, ..new.clone() })
     }
 
     /// Writes the rows of a new upload; `Err` within is the asset that another call made under the same request id.

@@ -1,9 +1,12 @@
 //! The tenant's policy: read whole, changed field by field.
 
+use std::collections::BTreeSet;
+
 use media_domain::{
-    Kind, TenantId, TenantPolicy,
+    Kind, Profiles, TenantId, TenantPolicy,
     limits::max_bytes,
-    policy::{self, CaptionMode, CaptionVisibility, MAX_CAPTION_LANGUAGES, MAX_DAYS, MAX_GRACE_DAYS},
+    policy::{self, CaptionMode, CaptionVisibility, MAX_CAPTION_LANGUAGES, MAX_DAYS, MAX_GRACE_DAYS, MAX_PROFILES},
+    profile::ProfileName,
 };
 use media_proto::v1;
 use media_storage::tenant_policies::StoredPolicy;
@@ -16,7 +19,7 @@ use crate::{
 };
 
 /// The fields that a mask may name.
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 10] = [
     "operational_days",
     "ai_generated_days",
     "grace_days",
@@ -26,6 +29,7 @@ const FIELDS: [&str; 9] = [
     "captions",
     "caption_visibility",
     "caption_languages",
+    "profiles",
 ];
 
 pub async fn get(api: &Api, caller: &Caller) -> Result<v1::TenantPolicy, ApiError> {
@@ -43,7 +47,7 @@ pub async fn update(api: &Api, caller: &Caller, request: v1::UpdateTenantPolicyR
     if etag(&given.etag)?.is_some_and(|etag| etag != before.etag) {
         return Err(ApiError::EtagMismatch);
     }
-    let policy = changed(before.policy.clone(), &given, &fields)?;
+    let policy = changed(before.policy.clone(), &given, &fields, &api.profiles)?;
     let after = tx.tenant_policies().put(&policy, &before.policy, caller.subject()).await?;
     tx.quota().warn(policy.quota_bytes).await?;
     tx.commit().await?;
@@ -62,7 +66,12 @@ fn fields(paths: &[String]) -> Result<Vec<&'static str>, ApiError> {
 }
 
 /// The policy with those fields as given; one that is not given goes back to its default.
-fn changed(mut policy: TenantPolicy, given: &v1::TenantPolicy, fields: &[&'static str]) -> Result<TenantPolicy, ApiError> {
+fn changed(
+    mut policy: TenantPolicy,
+    given: &v1::TenantPolicy,
+    fields: &[&'static str],
+    known: &Profiles,
+) -> Result<TenantPolicy, ApiError> {
     let default = TenantPolicy::default();
     let mut violations = Violations::default();
     for &field in fields {
@@ -94,7 +103,8 @@ fn changed(mut policy: TenantPolicy, given: &v1::TenantPolicy, fields: &[&'stati
                 Ok(visibility) => policy.caption_visibility = caption_visibility(visibility).unwrap_or(default.caption_visibility),
                 Err(_) => violations.add(field, "is none that this version knows"),
             },
-            _ => languages(&mut policy, &given.caption_languages, &mut violations),
+            "caption_languages" => languages(&mut policy, &given.caption_languages, &mut violations),
+            _ => profiles(&mut policy, &given.profiles, known, &mut violations),
         }
     }
     violations.into_result()?;
@@ -124,6 +134,24 @@ fn languages(policy: &mut TenantPolicy, given: &[String], violations: &mut Viola
         violations.add("caption_languages", "holds what is no language tag, such as en or de-CH");
     }
     policy.caption_languages = given.to_vec();
+}
+
+fn profiles(policy: &mut TenantPolicy, given: &[String], known: &Profiles, violations: &mut Violations) {
+    policy.profiles.clear();
+    if given.len() > MAX_PROFILES {
+        return violations.add("profiles", format!("has {}, the limit is {MAX_PROFILES}", given.len()));
+    }
+    let all: BTreeSet<&ProfileName> = Kind::ALL.iter().flat_map(|kind| known.of_kind(*kind)).map(|profile| &profile.name).collect();
+    for name in given {
+        match all.iter().find(|known| known.as_str() == name) {
+            Some(&known) if policy.profiles.contains(known) => {}
+            Some(&known) => policy.profiles.push(known.clone()),
+            None => {
+                return violations
+                    .add("profiles", format!("may hold {}", all.into_iter().map(ProfileName::as_str).collect::<Vec<_>>().join(", ")));
+            }
+        }
+    }
 }
 
 fn caption_mode(mode: v1::CaptionMode) -> Option<CaptionMode> {
@@ -166,6 +194,7 @@ fn shown(tenant: TenantId, stored: &StoredPolicy) -> v1::TenantPolicy {
         captions: captions.into(),
         caption_visibility: caption_visibility.into(),
         caption_languages: policy.caption_languages.clone(),
+        profiles: policy.profiles.iter().map(ToString::to_string).collect(),
         etag: stored.etag.to_string(),
         update_time: stored.updated_at.map(convert::timestamp),
     }
@@ -176,7 +205,7 @@ mod tests {
     use super::*;
 
     fn faults(given: &v1::TenantPolicy) -> Vec<&'static str> {
-        match changed(TenantPolicy::default(), given, &FIELDS) {
+        match changed(TenantPolicy::default(), given, &FIELDS, &Profiles::built_in().unwrap()) {
             Ok(_) => Vec::new(),
             Err(ApiError::Invalid(violations)) => violations.0.iter().map(|violation| violation.field).collect(),
             Err(other) => panic!("{other}"),
@@ -195,6 +224,7 @@ mod tests {
             captions: 99,
             caption_visibility: 99,
             caption_languages: vec!["English".into()],
+            profiles: vec!["the best".into()],
             ..v1::TenantPolicy::default()
         };
         assert_eq!(faults(&given), FIELDS);
@@ -204,10 +234,11 @@ mod tests {
     #[test]
     fn what_is_not_named_stays_and_what_is_named_and_not_given_is_the_default_again() {
         let before = TenantPolicy { operational_days: 7, grace_days: 3, quota_bytes: Some(9), ..TenantPolicy::default() };
+        let known = Profiles::built_in().unwrap();
         let given = v1::TenantPolicy { ai_generated_days: Some(5), ..v1::TenantPolicy::default() };
-        let after = changed(before.clone(), &given, &["ai_generated_days", "grace_days", "quota_bytes"]).unwrap();
+        let after = changed(before.clone(), &given, &["ai_generated_days", "grace_days", "quota_bytes"], &known).unwrap();
         assert_eq!(after, TenantPolicy { ai_generated_days: 5, grace_days: policy::GRACE_DAYS, quota_bytes: None, ..before.clone() });
-        assert_eq!(changed(before, &v1::TenantPolicy::default(), &FIELDS).unwrap(), TenantPolicy::default());
+        assert_eq!(changed(before, &v1::TenantPolicy::default(), &FIELDS, &known).unwrap(), TenantPolicy::default());
     }
 
     #[test]

@@ -53,6 +53,9 @@ pub struct Set {
     /// A language that captions are made in; those given replace all before
     #[arg(long = "caption-language", value_name = "TAG")]
     caption_languages: Vec<String>,
+    /// A profile that is made, beside the required ones, of uploads that name none; those given replace all before
+    #[arg(long = "profile", value_name = "NAME")]
+    profiles: Vec<String>,
     /// Let a field be as by default again, such as quota_bytes; may be given several times
     #[arg(long = "reset", value_name = "FIELD")]
     reset: Vec<String>,
@@ -99,6 +102,7 @@ impl Set {
             ("captions", self.captions.is_some()),
             ("caption_visibility", self.caption_visibility.is_some()),
             ("caption_languages", !self.caption_languages.is_empty()),
+            ("profiles", !self.profiles.is_empty()),
         ];
         if let Some(both) = given.iter().find(|(field, is_given)| *is_given && self.reset.iter().any(|reset| reset == field)) {
             return Err(Failure::Usage(format!("{} is given and reset at once", both.0)));
@@ -117,6 +121,7 @@ impl Set {
             captions: self.captions.map(words::caption_mode_named).unwrap_or_default().into(),
             caption_visibility: self.caption_visibility.map(words::caption_visibility_named).unwrap_or_default().into(),
             caption_languages: self.caption_languages,
+            profiles: self.profiles,
             etag: self.etag,
             ..TenantPolicy::default()
         };
@@ -145,6 +150,9 @@ fn page(policy: &TenantPolicy) -> String {
     ];
     if !policy.caption_languages.is_empty() {
         lines.push(format!("  caption_languages   {}", printable(&policy.caption_languages.join(", "))));
+    }
+    if !policy.profiles.is_empty() {
+        lines.push(format!("  profiles            {}", printable(&policy.profiles.join(", "))));
     }
     let kind = |limit: &KindLimit| v1::AssetKind::try_from(limit.kind).map(words::kind).unwrap_or_default();
     lines.extend(policy.limits.iter().map(|limit| format!("  limit               {}={}", kind(limit), limit.max_bytes)));
