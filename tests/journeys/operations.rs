@@ -20,6 +20,7 @@
 //! - doctor::a_relay_that_is_away_shows_in_the_outbox
 //! - doctor::how_far_behind_the_service_is_can_be_read_as_metrics
 //! - typed::an_operator_types_each_verb
+//! - typed::a_person_renames_keeps_and_finds_an_asset_and_ends_its_urls
 
 mod again;
 mod dead_letters;

@@ -47,8 +47,12 @@ pub enum Verb {
     Ls(verbs::ls::Ls),
     /// Follow an asset until it is done
     Watch(verbs::watch::Watch),
+    /// Change an asset's name, or by which rule it is kept
+    Set(verbs::set::Set),
     /// Print the URLs that an asset is played by, or play it
     Play(verbs::play::Play),
+    /// End the playback URLs of an asset that were given out so far
+    Revoke(verbs::revoke::Revoke),
     /// Save the original or a variant
     Download(verbs::download::Download),
     /// List, show, import, edit, review, delete or generate caption tracks
@@ -118,5 +122,12 @@ mod tests {
         let error = Args::try_parse_from(["media", "show", "../../etc/passwd"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("not a ULID"), "{error}");
+    }
+
+    #[test]
+    fn a_change_of_nothing_is_a_usage_error() {
+        let error = Args::try_parse_from(["media", "set", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "--etag", "7"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("--filename") && error.to_string().contains("--class"), "{error}");
     }
 }

@@ -9,6 +9,7 @@ mod asset_text;
 mod failure;
 mod file_kind;
 mod follow;
+mod moment;
 mod operations_text;
 mod output;
 mod part_plan;

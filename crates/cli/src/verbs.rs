@@ -20,7 +20,9 @@ pub mod reprocess;
 pub mod request_variant;
 pub mod restore;
 pub mod retry;
+pub mod revoke;
 pub mod rm;
+pub mod set;
 pub mod show;
 pub mod token;
 pub mod transcripts;
@@ -50,7 +52,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Verb::Show(show) => show.run(&Api::connect(&caller).await?, json).await,
         Verb::Ls(ls) => ls.run(&Api::connect(&caller).await?, json).await,
         Verb::Watch(watch) => watch.run(&Api::connect(&caller).await?, json).await,
+        Verb::Set(set) => set.run(&Api::connect(&caller).await?, json).await,
         Verb::Play(play) => play.run(&Api::connect(&caller).await?, json).await,
+        Verb::Revoke(revoke) => revoke.run(&Api::connect(&caller).await?, json).await,
         Verb::Captions(captions) => captions.run(&Api::connect(&caller).await?, json).await,
         Verb::Transcripts(transcripts) => transcripts.run(&Api::connect(&caller).await?, json).await,
         Verb::Rm(rm) => rm.run(&Api::connect(&caller).await?, json).await,

@@ -2,7 +2,7 @@
 
 use media_domain::{
     CaptionKind, CaptionSource, Kind, Source, Status,
-    asset::Priority,
+    asset::{Priority, RetentionClass},
     policy::{CaptionMode, CaptionVisibility},
     provenance::ArtifactKind,
     work::{Queue, WorkState},
@@ -31,6 +31,10 @@ pub fn verdict(verdict: v1::ScanVerdict) -> String {
 
 pub fn retention(class: v1::RetentionClass) -> String {
     word(class.as_str_name(), "RETENTION_CLASS_")
+}
+
+pub fn retention_named(class: RetentionClass) -> v1::RetentionClass {
+    v1::RetentionClass::from_str_name(&format!("RETENTION_CLASS_{}", class.as_str().to_uppercase())).unwrap_or_default()
 }
 
 pub fn archive(state: v1::ArchiveState) -> String {
@@ -147,6 +151,9 @@ mod tests {
         }
         for &each in CaptionVisibility::ALL {
             assert_eq!(caption_visibility(caption_visibility_named(each)), each.as_str());
+        }
+        for &each in RetentionClass::ALL {
+            assert_eq!(retention(retention_named(each)), each.as_str());
         }
         for &each in Source::ALL {
             assert_eq!(source(source_named(each)), each.as_str());

@@ -1,12 +1,16 @@
 //! `media ls`: assets, newest first.
 
+use std::time::SystemTime;
+
 use media_domain::{Kind, OwnerId, Source, Status};
 use media_proto::v1::ListAssetsRequest;
+use time::OffsetDateTime;
 
 use crate::{
     api::{Api, call},
     asset_text,
     failure::Failure,
+    moment::Moment,
     output, words,
 };
 
@@ -30,6 +34,12 @@ pub struct Ls {
     /// Only with these bytes
     #[arg(long, value_name = "HEX")]
     sha256: Option<String>,
+    /// Only created since: a time such as 2026-11-24T12:00:00Z, a date (its first moment, in UTC), or how long ago, such as 2h
+    #[arg(long, value_name = "TIME")]
+    since: Option<Moment>,
+    /// Only created before, likewise
+    #[arg(long, value_name = "TIME")]
+    until: Option<Moment>,
     /// How many at most
     #[arg(long, short = 'n', default_value_t = 50)]
     limit: u32,
@@ -37,12 +47,15 @@ pub struct Ls {
 
 impl Ls {
     pub async fn run(self, api: &Api, json: bool) -> Result<(), Failure> {
+        let now = OffsetDateTime::from(SystemTime::now());
         let mut request = ListAssetsRequest {
             kind: self.kind.map(words::kind_named).unwrap_or_default().into(),
             status: self.status.map(words::status_named).unwrap_or_default().into(),
             source: self.source.map(words::source_named).unwrap_or_default().into(),
             owner_user_id: self.owner.map(|owner| owner.to_string()).unwrap_or_default(),
             sha256: self.sha256.unwrap_or_default(),
+            min_create_time: self.since.map(|since| since.timestamp(now)),
+            max_create_time: self.until.map(|until| until.timestamp(now)),
             ..ListAssetsRequest::default()
         };
         let mut left = self.limit;
