@@ -4,6 +4,7 @@
 //! - strangers::a_call_without_a_good_token_is_refused_by_its_fault
 //! - strangers::every_method_answers_another_tenants_asset_as_one_that_never_was
 //! - same_questions::an_id_that_is_anothers_asks_the_database_what_an_id_that_never_was_asks
+//! - same_questions::a_hash_that_another_tenant_has_asks_what_one_that_nobody_has_asks
 //! - sent::bytes_that_are_not_those_announced_are_refused_and_what_came_can_be_given_up
 //! - sent::a_part_of_another_size_is_refused_also_where_the_store_took_it
 //! - sent::a_part_sent_again_after_the_end_changes_nothing

@@ -5,8 +5,10 @@
 //!
 //! - one_trace_covers_the_upload_call_the_outbox_the_broker_and_every_worker
 //! - an_upload_that_ends_in_another_trace_goes_on_in_the_one_it_began_in
+//! - told::what_logs_and_traces_tell_of_a_call_names_nobody_and_opens_nothing
 
 mod collector;
+mod told;
 
 use std::{
     collections::{HashMap, HashSet},

@@ -67,6 +67,11 @@ impl World {
         PgPool::connect(self.isolated().database_url(DatabaseRole::Superuser).as_str()).await.unwrap()
     }
 
+    /// All that the services have logged so far that the world runs itself.
+    pub fn logs(&self) -> String {
+        self.services.iter().map(|service| service.log().unwrap()).collect()
+    }
+
     /// Follows all events from now on.
     pub async fn consumer(&self) -> Consumer {
         Consumer::follow(self.isolated().amqp_url().as_str()).await

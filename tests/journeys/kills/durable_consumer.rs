@@ -18,13 +18,15 @@ use lapin::{
 };
 use tokio::{
     task::AbortHandle,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::harness::consumer::{Event, read};
 
 const QUEUE: &str = "journey-durable";
 const CONNECT_LIMIT: Duration = Duration::from_secs(60);
+/// Of one try: a broker that is just coming back may take a question and never answer it.
+const TRY_LIMIT: Duration = Duration::from_secs(10);
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// Each event once, in the order of arrival, and how many deliveries there were.
@@ -90,10 +92,11 @@ async fn follow(url: String, first: (Connection, lapin::Consumer), seen: Arc<Mut
 async fn connect(url: &str) -> (Connection, lapin::Consumer) {
     let deadline = Instant::now() + CONNECT_LIMIT;
     loop {
-        match try_connect(url).await {
-            Ok(connected) => return connected,
-            Err(error) => assert!(Instant::now() < deadline, "the durable queue cannot be followed within {CONNECT_LIMIT:?}: {error}"),
+        let tried = timeout(TRY_LIMIT, try_connect(url)).await;
+        if let Ok(Ok(connected)) = tried {
+            return connected;
         }
+        assert!(Instant::now() < deadline, "the durable queue cannot be followed within {CONNECT_LIMIT:?}: {:?}", tried.map(|it| it.err()));
         sleep(BETWEEN_TRIES).await;
     }
 }

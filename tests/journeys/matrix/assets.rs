@@ -115,6 +115,8 @@ async fn made_again_too_fast(scene: &Scene) {
     let asset_id = scene.letter.clone();
     let again = ReprocessAssetRequest { asset_id: asset_id.clone(), ..Default::default() };
     scene.soon_refused("RATE_LIMITED", async || hurried.assets.reprocess_asset(again.clone()).await).await;
+    let undelete = UndeleteAssetRequest { asset_id: asset_id.clone(), ..Default::default() };
+    scene.soon_refused("RATE_LIMITED", async || hurried.assets.undelete_asset(undelete.clone()).await).await;
     let variant = RequestVariantRequest { asset_id, profile: "speech".to_owned() };
     scene.soon_refused("RATE_LIMITED", async || hurried.assets.request_variant(variant.clone()).await).await;
 }

@@ -2,8 +2,8 @@
 
 use media_proto::v1::{
     CaptionDecision, CaptionFormat, CaptionKind, CaptionMode, DeleteCaptionTrackRequest, GenerateCaptionsRequest, GetCaptionTrackRequest,
-    GetTranscriptRequest, ImportCaptionTrackRequest, ListCaptionTracksRequest, ListTranscriptsRequest, ReviewCaptionTrackRequest,
-    SearchTranscriptsRequest, UpdateCaptionTrackRequest,
+    GetTranscriptRequest, ImportCaptionTrackRequest, ListCaptionTracksRequest, ListTranscriptsRequest, PlaceHoldRequest,
+    ReviewCaptionTrackRequest, SearchTranscriptsRequest, UpdateCaptionTrackRequest,
 };
 
 use super::scene::{Scene, captions, uuid};
@@ -87,6 +87,10 @@ async fn shown_and_reviewed(scene: &Scene) {
     let infected = owner.import(&scene.infected, "en", CaptionKind::Captions, &samples::subtitle()).await.unwrap().id;
     cells.refused("ASSET_QUARANTINED", owner.captions.get_caption_track(track_of(&scene.infected, &infected)).await);
     cells.refused("CAPTION_TRACK_NOT_FOUND", owner.captions.delete_caption_track(delete(id, NO_TRACK)).await);
+    let hold = PlaceHoldRequest { asset_id: id.clone(), reason: "a case".to_owned(), ..Default::default() };
+    let hold = owner.retention.place_hold(hold).await.unwrap().into_inner().hold.unwrap();
+    cells.refused("HELD", owner.captions.delete_caption_track(delete(id, track)).await);
+    super::retention::let_go(&mut owner, &hold, "b").await;
     cells.happy(owner.captions.delete_caption_track(delete(id, track)).await);
 }
 

@@ -32,6 +32,9 @@ pub async fn walk(scene: &Scene) {
     scene.archive(&id, None).await;
     assert_eq!(cells.happy(owner.quarantine.rescan_asset(rescan(&id)).await).asset.unwrap().status(), AssetStatus::Scanning);
 
+    let mut hurried = scene.hurried.clone();
+    scene.soon_refused("RATE_LIMITED", async || hurried.quarantine.rescan_asset(rescan(&id)).await).await;
+
     let (mut file, limit) = (crate::operations::infected_document(), std::time::Duration::from_secs(90));
     file.extend(b"another");
     let infected = owner.upload(AssetKind::Document, "letter.rtf", &file).await;

@@ -18,6 +18,7 @@ pub async fn walk(scene: &Scene) {
     references_and_holds(scene).await;
     policies(scene).await;
     erasures(scene).await;
+    too_fast(scene).await;
 }
 
 /// Ends what keeps an asset from its deletion.
@@ -117,4 +118,14 @@ async fn erasures(scene: &Scene) {
     let begun = cells.happy(leaving.retention.erase_tenant(all).await).erasure.unwrap();
     done(&leaving, &begun).await;
     owner.assets.get_asset(asset).await.unwrap();
+}
+
+async fn too_fast(scene: &Scene) {
+    let mut hurried = scene.hurried.clone();
+    let hold = PlaceHoldRequest { asset_id: scene.letter.clone(), reason: "a case".to_owned(), ..Default::default() };
+    scene.soon_refused("RATE_LIMITED", async || hurried.retention.place_hold(hold.clone()).await).await;
+    let person = EraseOwnerRequest { owner_user_id: AssetId::generate().to_string(), ..Default::default() };
+    scene.soon_refused("RATE_LIMITED", async || hurried.retention.erase_owner(person.clone()).await).await;
+    let other = EraseTenantRequest { tenant_id: scene.owner.tenant.to_string(), ..Default::default() };
+    scene.soon_refused("RATE_LIMITED", async || hurried.retention.erase_tenant(other.clone()).await).await;
 }
