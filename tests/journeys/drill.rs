@@ -4,19 +4,18 @@
 
 use std::{process::Stdio, time::Duration};
 
-use media_devstack::{Binary, DatabaseRole, StackInfo};
+use media_devstack::{Binary, DatabaseRole, StackInfo, postgres_programs};
 use media_proto::v1::{AssetKind, AssetStatus, GetPlaybackRequest};
 use tokio::{process::Command, time::Instant};
 
 use crate::harness::{Caller, Consumer, World, database, samples};
 
 const LIMIT: Duration = Duration::from_secs(120);
-const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
 /// The relay first, so that the consumer finds the exchange before the others give it something to tell.
 const SERVICES: [Binary; 5] = [Binary::Relay, Binary::Api, Binary::Scanner, Binary::Transcoder, Binary::Janitor];
 
 async fn run(program: &str, arguments: &[&str]) {
-    let output = Command::new(format!("{PROGRAMS}/{program}")).args(arguments).stdin(Stdio::null()).output().await.unwrap();
+    let output = Command::new(postgres_programs().join(program)).args(arguments).stdin(Stdio::null()).output().await.unwrap();
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -121,7 +121,8 @@ pub async fn admit(State(keys): State<Arc<JwtKeys>>, mut request: Request, next:
     .await
 }
 
-/// Who calls, as logs and traces tell it: a subject may be a person's name, and they outlive its erasure.
+/// Who calls, as logs and traces tell it: the same caller has the same, and no name is read there. A subject that can be guessed can be
+/// held against it; where subjects are persons' names, logs are to be kept no longer than an erasure may take.
 fn fingerprint(subject: &str) -> String {
     let first = Sha256::digest(subject).iter().take(8).fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
     format!("{first:016x}")

@@ -38,6 +38,7 @@ pub use fleet::{Fleet, JWT_AUDIENCE, JWT_ISSUER, JWT_SECRET};
 pub use given::{Given, cache_folder};
 pub use info::{ClamdInfo, DatabaseRole, PostgresInfo, RabbitMqInfo, S3Credentials, S3Identity, S3Info, StackInfo};
 pub use isolated::Isolated;
+pub use postgres::postgres_programs;
 pub use server::Server;
 pub use service::{Binary, Service};
 pub use stack::{Stack, StackOptions};

@@ -30,8 +30,13 @@ log_min_duration_statement = 1s
 log_line_prefix = '%m %u@%d '
 ";
 
+/// Where the programs of the cluster's own version lie: beside the server also `pg_dump` and its like, which refuse a newer server.
+pub fn postgres_programs() -> PathBuf {
+    std::env::var_os(ANOTHER).map_or_else(|| PROGRAMS.into(), PathBuf::from)
+}
+
 fn program(name: &str) -> PathBuf {
-    std::env::var_os(ANOTHER).map_or_else(|| PROGRAMS.into(), PathBuf::from).join(name)
+    postgres_programs().join(name)
 }
 
 pub(crate) async fn prepare(place: &Place<'_>) -> Result<(), DevstackError> {

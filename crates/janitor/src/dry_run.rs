@@ -2,10 +2,10 @@
 //!
 //! Each line is the sweep's own transaction, made and not committed: what it says is what would happen.
 
-use std::io::Write as _;
+use std::{collections::HashSet, io::Write as _};
 
 use media_blobs::keys;
-use media_domain::{TenantId, UploadId};
+use media_domain::{TenantId, UploadId, erasure::Scope};
 use media_storage::retention::Over;
 
 use crate::sweeps::Janitor;
@@ -15,7 +15,7 @@ const ROWS_MAX: i32 = 100_000;
 
 pub async fn print(janitor: &Janitor) -> anyhow::Result<()> {
     let across = janitor.database.across_tenants();
-    let mut lines = 0;
+    let (mut lines, mut told) = (0, HashSet::new());
     for (tenant, asset) in across.ended_references(ROWS_MAX).await? {
         let mut tx = janitor.database.in_tenant(tenant, "janitor.dry_run").await?;
         if let Some(late) = tx.sweep_references(asset).await? {
@@ -33,16 +33,18 @@ pub async fn print(janitor: &Janitor) -> anyhow::Result<()> {
         let mut tx = janitor.database.in_tenant(tenant, "janitor.dry_run").await?;
         if let Some(over) = tx.erase_if_over(asset).await? {
             lines += line("ended_grace", tenant, &asset, "is erased", &grace_why(&over))?;
+            told.insert(asset);
         }
     }
     for (tenant, erasure) in across.running_erasures(ROWS_MAX).await? {
         let mut tx = janitor.database.in_tenant(tenant, "janitor.dry_run").await?;
+        let scope = tx.erasures().lookup(erasure).await?.map(|erasure| erasure.scope);
         let left = tx.erasures().assets_left(erasure, None, ROWS_MAX).await?;
         drop(tx);
+        let fate = if scope == Some(Scope::Owner) { "is erased, or loses its owner where a bundle needs it" } else { "is erased" };
         for asset in left {
             let mut tx = janitor.database.in_tenant(tenant, "janitor.dry_run").await?;
-            if tx.erase_for(erasure, asset, &keys::asset_prefix(tenant, asset)).await? {
-                let fate = "is erased, or loses its owner where a bundle needs it";
+            if !told.contains(&asset) && tx.erase_for(erasure, asset, &keys::asset_prefix(tenant, asset)).await? {
                 lines += line("running_erasures", tenant, &asset, fate, &format!("the erasure {erasure} was asked for"))?;
             }
         }

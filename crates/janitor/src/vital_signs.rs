@@ -55,10 +55,11 @@ async fn tell(database: &Database, told: &mut Told) -> Result<(), StorageError> 
     let name = |tenant: Option<TenantId>| tenant.map_or_else(|| "others".to_owned(), |tenant| tenant.to_string());
     let stored: BTreeMap<String, u64> =
         across.stored_bytes(TENANTS).await?.into_iter().map(|(tenant, bytes)| (name(tenant), bytes)).collect();
-    told.tenants.extend(stored.keys().cloned());
-    for tenant in &told.tenants {
-        // One that is no longer among the largest is counted with the others.
-        metrics::gauge!("media_stored_bytes", "tenant" => tenant.clone()).set(stored.get(tenant).copied().unwrap_or(0) as f64);
+    // One that is no longer among the largest is counted with the others. It is told so once, and then forgotten: else the series grow.
+    let overtaken = told.tenants.iter().filter(|tenant| !stored.contains_key(*tenant)).map(|tenant| (tenant, 0));
+    for (tenant, bytes) in stored.iter().map(|(tenant, bytes)| (tenant, *bytes)).chain(overtaken) {
+        metrics::gauge!("media_stored_bytes", "tenant" => tenant.clone()).set(bytes as f64);
     }
+    told.tenants = stored.into_keys().collect();
     Ok(())
 }

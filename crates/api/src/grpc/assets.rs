@@ -93,6 +93,7 @@ impl AssetService for Assets {
         request: Request<v1::UndeleteAssetRequest>,
     ) -> Result<Response<v1::UndeleteAssetResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
+        self.0.rate_limit.take(caller.tenant())?;
         Ok(Response::new(self.undelete(&caller, request).await?))
     }
 }

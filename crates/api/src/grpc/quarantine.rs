@@ -50,6 +50,7 @@ impl QuarantineService for Quarantine {
 
     async fn rescan_asset(&self, request: Request<v1::RescanAssetRequest>) -> Result<Response<v1::RescanAssetResponse>, tonic::Status> {
         let (caller, v1::RescanAssetRequest { asset_id, why }) = Caller::of(request)?;
+        self.0.rate_limit.take(caller.tenant())?;
         let asset = self.rescan(&caller, &asset_id, why).await?;
         Ok(Response::new(v1::RescanAssetResponse { asset: Some(convert::asset(&asset)) }))
     }

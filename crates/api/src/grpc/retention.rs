@@ -63,6 +63,7 @@ impl RetentionService for Retention {
 
     async fn place_hold(&self, request: Request<v1::PlaceHoldRequest>) -> Result<Response<v1::PlaceHoldResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
+        self.0.rate_limit.take(caller.tenant())?;
         let hold = self.place(&caller, request).await?;
         Ok(Response::new(v1::PlaceHoldResponse { hold: Some(hold) }))
     }
@@ -93,11 +94,13 @@ impl RetentionService for Retention {
 
     async fn erase_owner(&self, request: Request<v1::EraseOwnerRequest>) -> Result<Response<v1::EraseOwnerResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
+        self.0.rate_limit.take(caller.tenant())?;
         Ok(Response::new(erasure::erase_owner(&self.0, &caller, request).await?))
     }
 
     async fn erase_tenant(&self, request: Request<v1::EraseTenantRequest>) -> Result<Response<v1::EraseTenantResponse>, tonic::Status> {
         let (caller, request) = Caller::of(request)?;
+        self.0.rate_limit.take(caller.tenant())?;
         Ok(Response::new(erasure::erase_tenant(&self.0, &caller, request).await?))
     }
 
