@@ -3,6 +3,7 @@
 //! - owner::what_a_person_left_goes_and_what_stays_names_nobody
 //! - owner::what_a_person_does_while_a_hold_keeps_the_erasure_open_stays
 //! - owner::an_erasure_has_its_turn_however_many_wait_for_holds
+//! - owner::two_erasures_of_what_a_hold_kept_and_a_bundle_needs_both_come_to_their_end
 //! - owner::a_janitor_that_is_killed_in_the_middle_is_followed_by_one_that_goes_on
 //! - owner::a_person_erases_from_a_shell
 //! - tenant::nothing_of_a_tenant_is_left_but_the_receipt

@@ -78,10 +78,13 @@ impl Scan {
     /// Connects and begins a stream.
     ///
     /// # Errors
-    /// [`ClamdError::Unavailable`]; [`ClamdError::Refused`] from what is no clamd.
+    /// [`ClamdError::Unavailable`].
     pub async fn begin(config: &ClamdConfig) -> Result<Self, ClamdError> {
         // A mesh or a proxy accepts connections for a clamd that is away: each file that is sent to it would be lost.
-        version(config).await?;
+        version(config).await.map_err(|error| match error {
+            ClamdError::Refused(said) => ClamdError::Unavailable(std::io::Error::other(said)),
+            error => error,
+        })?;
         let connection = connect(config).await?;
         let mut scan = Self { connection, config: config.clone(), sent_bytes: 0, whole: true, cut: false };
         scan.write(b"zINSTREAM\0").await?;

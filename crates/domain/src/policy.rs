@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Kind, Profiles, asset::words, limits, profile::ProfileName};
+use crate::{Kind, Profiles, asset::words, limits, profile::ProfileName, work::Group};
 
 /// How long an operational asset is kept after its last reference ended, or after it was made.
 pub const OPERATIONAL_DAYS: u32 = 90;
@@ -82,11 +82,19 @@ impl TenantPolicy {
         self.max_bytes.get(&kind).map_or(own, |limit| own.min(*limit))
     }
 
-    /// Those of the policy's profiles that a kind has; `None` where it has none of them: then all that apply are made.
+    /// Those of the policy's profiles that a kind has; `None` where it has none of them: then all that apply are made. Speech is made for
+    /// captions alone: whether it is, is what the policy says of those.
     pub fn profiles_of(&self, kind: Kind, known: &Profiles) -> Option<Vec<ProfileName>> {
-        let names = known.of_kind(kind).into_iter().map(|profile| &profile.name);
-        let asked: Vec<ProfileName> = names.filter(|name| self.profiles.contains(name)).cloned().collect();
-        (!asked.is_empty()).then_some(asked)
+        let (speech, others): (Vec<_>, Vec<_>) = known.of_kind(kind).into_iter().partition(|profile| profile.group == Group::Speech);
+        let mut asked: Vec<ProfileName> =
+            others.into_iter().map(|profile| &profile.name).filter(|name| self.profiles.contains(name)).cloned().collect();
+        if asked.is_empty() {
+            return None;
+        }
+        if self.captions == CaptionMode::Automatic {
+            asked.extend(speech.into_iter().filter(|profile| !profile.on_request).map(|profile| profile.name.clone()));
+        }
+        Some(asked)
     }
 }
 
@@ -125,7 +133,10 @@ mod tests {
         let names = ["webp-640", "h264-360p", "gone-from-the-file"].map(|name| ProfileName::try_from(name.to_owned()).unwrap());
         let policy = TenantPolicy { profiles: names.to_vec(), ..TenantPolicy::default() };
         assert_eq!(policy.profiles_of(Kind::Image, &known), Some(vec![names[0].clone()]));
-        assert_eq!(policy.profiles_of(Kind::Video, &known), Some(vec![names[1].clone()]));
+        let speech = ProfileName::try_from("speech".to_owned()).unwrap();
+        assert_eq!(policy.profiles_of(Kind::Video, &known), Some(vec![names[1].clone(), speech.clone()]));
+        let asked_for = TenantPolicy { captions: CaptionMode::OnRequest, profiles: vec![names[1].clone(), speech], ..policy.clone() };
+        assert_eq!(asked_for.profiles_of(Kind::Video, &known), Some(vec![names[1].clone()]), "speech is what the policy says of captions");
         assert_eq!(policy.profiles_of(Kind::Audio, &known), None);
     }
 

@@ -22,7 +22,9 @@ impl TenantTx {
         }
         self.caused_by(None, None);
         if !self.holds().standing(asset.id).await?.is_empty() {
-            self.note_whole(id, asset.id, folder, Outcome::Held).await?;
+            if !self.erasures().is_noted_as_held(id, asset.id).await? {
+                self.note_whole(id, asset.id, folder, Outcome::Held).await?;
+            }
             return Ok(false);
         }
         if erasure.scope == Scope::Owner && asset.deleted_at.is_none() && !self.references().bundles_of(asset.id).await?.is_empty() {

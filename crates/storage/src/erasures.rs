@@ -2,7 +2,7 @@
 
 use media_domain::{
     AssetId, BlobName, ErasureId, OwnerId,
-    erasure::{Outcome, Scope},
+    erasure::{Outcome, Scope, nobody},
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -203,27 +203,51 @@ impl Erasures<'_> {
         Ok(ids.into_iter().map(AssetId::from).collect())
     }
 
-    /// Notes of each object whether it is gone by now, unless its asset stays, and of each asset that somebody else has erased meanwhile,
-    /// that it is.
+    /// Whether the receipt says of an asset, and so of what it had then, that a hold keeps it.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub(crate) async fn is_noted_as_held(&mut self, id: ErasureId, asset: AssetId) -> Result<bool, StorageError> {
+        Ok(sqlx::query_scalar!(
+            r#"-- erasures.is_noted_as_held
+            SELECT EXISTS (SELECT FROM media.erasure_items WHERE erasure_id = $1 AND about = $2 AND key = '' AND outcome = 'held') AS "held!""#,
+            id.as_uuid(),
+            asset.as_uuid(),
+        )
+        .fetch_one(self.0.connection())
+        .await?)
+    }
+
+    /// Notes of each asset that somebody else has erased or anonymised meanwhile, that it is, and of each object what has become of it: one
+    /// of an asset that stays follows that.
     pub(crate) async fn look_again(&mut self, id: ErasureId) -> Result<(), StorageError> {
         sqlx::query!(
             "-- erasures.look_again
-            UPDATE media.erasure_items i SET outcome = n.outcome, changed_at = clock_timestamp()
-            FROM (
-              SELECT j.id, CASE WHEN b.key IS NULL THEN 'erased' WHEN b.doomed_at IS NULL THEN 'shared' ELSE 'pending' END AS outcome
-              FROM media.erasure_items j LEFT JOIN media.blobs b ON b.bucket = j.bucket AND b.key = j.key
-              WHERE j.erasure_id = $1 AND j.key <> '' AND j.outcome <> 'erased' AND NOT (
-                j.outcome IN ('held', 'anonymised') AND EXISTS (SELECT FROM media.assets a WHERE a.id = j.about))) n
-            WHERE i.id = n.id AND i.outcome <> n.outcome",
+            UPDATE media.erasure_items i SET changed_at = clock_timestamp(),
+              outcome = CASE WHEN EXISTS (SELECT FROM media.assets a WHERE a.id = i.about) THEN 'anonymised' ELSE 'erased' END
+            WHERE i.erasure_id = $1 AND i.key = '' AND i.outcome IN ('pending', 'held') AND NOT EXISTS (
+              SELECT FROM media.assets a JOIN media.erasures e ON e.id = i.erasure_id
+              WHERE a.id = i.about AND (e.scope = 'tenant' OR a.owner_user_id <> $2))",
             id.as_uuid(),
+            nobody().as_uuid(),
         )
         .execute(self.0.connection())
         .await?;
         sqlx::query!(
             "-- erasures.look_again
-            UPDATE media.erasure_items i SET outcome = 'erased', changed_at = clock_timestamp()
-            WHERE i.erasure_id = $1 AND i.key = '' AND i.outcome IN ('pending', 'held')
-              AND NOT EXISTS (SELECT FROM media.assets a WHERE a.id = i.about)",
+            UPDATE media.erasure_items i SET outcome = n.outcome, changed_at = clock_timestamp()
+            FROM (
+              SELECT j.id, CASE
+                WHEN s.outcome = 'held' THEN 'held'
+                WHEN b.key IS NULL THEN 'erased'
+                WHEN s.outcome = 'anonymised' THEN 'anonymised'
+                WHEN b.doomed_at IS NULL THEN 'shared' ELSE 'pending' END AS outcome
+              FROM media.erasure_items j
+                LEFT JOIN media.blobs b ON b.bucket = j.bucket AND b.key = j.key
+                LEFT JOIN media.erasure_items s ON s.erasure_id = j.erasure_id AND s.about = j.about AND s.key = ''
+                  AND j.outcome IN ('held', 'anonymised') AND EXISTS (SELECT FROM media.assets a WHERE a.id = j.about)
+              WHERE j.erasure_id = $1 AND j.key <> '' AND j.outcome <> 'erased') n
+            WHERE i.id = n.id AND i.outcome <> n.outcome",
             id.as_uuid(),
         )
         .execute(self.0.connection())

@@ -238,6 +238,37 @@ async fn an_erasure_has_its_turn_however_many_wait_for_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_erasures_of_what_a_hold_kept_and_a_bundle_needs_both_come_to_their_end() {
+    let world = World::with("erased-twice", &[Binary::Relay, Binary::Api, Binary::Janitor]).await;
+    let mut person = world.caller().await;
+    let id = person.create(person.request(AssetKind::Document, FILENAME, 1000)).await.asset.unwrap().id;
+    let track = person.import(&id, "en", CaptionKind::Captions, &samples::subtitle()).await.unwrap();
+    let hold_id = hold(&mut person, &id).await;
+    let reference = AddReferenceRequest { bundle_id: "b".to_owned(), asset_id: id.clone(), expire_time: None };
+    person.retention.add_reference(reference).await.unwrap();
+    let mut begun = Vec::new();
+    for _ in 0..2 {
+        begun.push(person.retention.erase_owner(erase(person.owner, "")).await.unwrap().into_inner().erasure.unwrap().id);
+    }
+    for erasure in &begun {
+        eventually("what is held is noted, with its objects", LIMIT, async || {
+            let (_, items) = receipt(&mut person.clone(), erasure).await;
+            let held = items.iter().filter(|item| item.asset_id == id && item.outcome() == ErasureOutcome::Held).count();
+            if held == 3 { Ok(()) } else { Err(items) }
+        })
+        .await;
+    }
+    assert_eq!(refused(person.delete_track(&track).await.map(tonic::Response::new)), reason(Code::FailedPrecondition, "HELD"));
+    person.retention.release_hold(ReleaseHoldRequest { asset_id: id.clone(), hold_id }).await.unwrap();
+    for erasure in &begun {
+        let (_, items) = done(&person, erasure).await;
+        assert_eq!(outcome(&items, &id), Some(ErasureOutcome::Anonymised), "{items:?}");
+        let text = items.iter().find(|item| item.key.ends_with(".vtt")).unwrap();
+        assert_eq!(text.outcome(), ErasureOutcome::Anonymised, "{items:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_janitor_that_is_killed_in_the_middle_is_followed_by_one_that_goes_on() {
     const ASSETS: i64 = 800;
     let mut world = World::with("erased-killed", &[Binary::Relay, Binary::Api]).await;

@@ -32,7 +32,7 @@ async fn nothing_of_a_tenant_is_left_but_the_receipt() {
         "UPDATE media.dead_letters SET work_id = NULL".to_owned(),
         "UPDATE media.ai_media_artifacts SET output_asset_id = NULL, source_asset_id = NULL".to_owned(),
         "UPDATE media.erasures SET state = 'done', owner_user_id = NULL".to_owned(),
-        "UPDATE media.tenant_policies SET max_bytes = NULL, quota_bytes = NULL".to_owned(),
+        "UPDATE media.tenant_policies SET max_bytes = NULL, quota_bytes = NULL, profiles = NULL".to_owned(),
         "UPDATE media.assets SET media_info = NULL, failure_reason = NULL, retention_class = 'operational'".to_owned(),
     ] {
         sqlx::query(AssertSqlSafe(set)).execute(&sql).await.unwrap();
@@ -87,6 +87,7 @@ async fn what_is_no_erasure_is_refused() {
     let invalid = reason(Code::InvalidArgument, "FIELD_INVALID");
     let owner = |owner: &str, request_id: &str| EraseOwnerRequest { owner_user_id: owner.to_owned(), request_id: request_id.to_owned() };
     assert_eq!(refused(caller.retention.erase_owner(owner("me", "")).await), invalid);
+    assert_eq!(refused(caller.retention.erase_owner(owner(&"0".repeat(26), "")).await), invalid, "nobody");
     let (one, two) = (AssetId::generate().to_string(), AssetId::generate().to_string());
     assert_eq!(refused(caller.retention.erase_owner(owner(&one, &"x".repeat(65))).await), invalid);
     caller.retention.erase_owner(owner(&one, "id")).await.unwrap();

@@ -137,7 +137,9 @@ impl Tenant {
             tenant.erasures[number].objects.extend(names.iter().map(|name| ((id, *name), outcome)));
         };
         if asset.is_held() {
-            note_whole(self, Outcome::Held);
+            if self.erasures[number].assets.get(&id) != Some(&Outcome::Held) {
+                note_whole(self, Outcome::Held);
+            }
             return false;
         }
         if owner.is_some() && asset.deleted_at.is_none() && asset.is_needed(self.now) {
@@ -168,20 +170,26 @@ impl Tenant {
 
     fn settle_erasure(&mut self, number: usize) -> bool {
         let mut erasure = self.erasures[number].clone();
-        for ((id, name), outcome) in erasure.objects.iter_mut().filter(|(_, outcome)| **outcome != Outcome::Erased) {
-            if matches!(outcome, Outcome::Held | Outcome::Anonymised) && !self.assets[*id].is_erased {
-                continue;
-            }
-            *outcome = match self.objects.get(name) {
-                None => Outcome::Erased,
-                Some(object) if object.is_doomed => Outcome::Pending,
-                Some(_) => Outcome::Shared,
-            };
-        }
         for (id, outcome) in &mut erasure.assets {
-            if matches!(outcome, Outcome::Pending | Outcome::Held) && self.assets[*id].is_erased {
-                *outcome = Outcome::Erased;
+            if matches!(outcome, Outcome::Pending | Outcome::Held) {
+                let asset = &self.assets[*id];
+                match (asset.is_erased, erasure.owner.is_some() && asset.owner.is_none()) {
+                    (true, _) => *outcome = Outcome::Erased,
+                    (false, true) => *outcome = Outcome::Anonymised,
+                    (false, false) => {}
+                }
             }
+        }
+        for ((id, name), outcome) in erasure.objects.iter_mut().filter(|(_, outcome)| **outcome != Outcome::Erased) {
+            let stays = matches!(outcome, Outcome::Held | Outcome::Anonymised) && !self.assets[*id].is_erased;
+            let own = erasure.assets.get(id).filter(|_| stays);
+            *outcome = match (own, self.objects.get(name)) {
+                (Some(Outcome::Held), _) => Outcome::Held,
+                (_, None) => Outcome::Erased,
+                (Some(Outcome::Anonymised), Some(_)) => Outcome::Anonymised,
+                (_, Some(object)) if object.is_doomed => Outcome::Pending,
+                (_, Some(_)) => Outcome::Shared,
+            };
         }
         let is_open = |outcome: &Outcome| matches!(outcome, Outcome::Pending | Outcome::Held);
         let is_pending = erasure.assets.values().chain(erasure.objects.values()).any(is_open);

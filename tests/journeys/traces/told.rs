@@ -2,9 +2,10 @@
 
 use media_devstack::Binary;
 use media_proto::v1::{AssetKind, AssetStatus, GetDownloadUrlRequest, GetPlaybackRequest, RevokePlaybackRequest};
+use reqwest::StatusCode;
 
 use super::{LIMIT, traced};
-use crate::harness::{Caller, caller, samples};
+use crate::harness::{Caller, caller, eventually, samples};
 
 const PERSON: &str = "anna.person@example.org";
 const FILENAME: &str = "Anna Person at the beach.png";
@@ -24,7 +25,16 @@ async fn what_logs_and_traces_tell_of_a_call_names_nobody_and_opens_nothing() {
     person.playback.get_download_url(download).await.unwrap();
     person.playback.revoke_playback(RevokePlaybackRequest { asset_id: id.clone() }).await.unwrap();
     // What a closed door says of a token.
-    reqwest::get(shown.clone()).await.unwrap();
+    eventually("the door is closed", LIMIT, async || match reqwest::get(shown.clone()).await.unwrap().status() {
+        StatusCode::FORBIDDEN => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    eventually("the last call is told", LIMIT, async || {
+        let names: Vec<String> = collector.spans().into_iter().map(|span| span.name).collect();
+        if names.iter().any(|name| name.ends_with("/RevokePlayback")) { Ok(()) } else { Err(names) }
+    })
+    .await;
 
     let told = format!("{}\n{:?}", world.logs(), collector.spans());
     assert!(told.contains(&id), "nothing was told of the asset");

@@ -2,7 +2,7 @@
 
 use media_domain::{
     ErasureId, OwnerId,
-    erasure::{Outcome, Scope},
+    erasure::{Outcome, Scope, nobody},
     ids::NotAnId,
 };
 use media_proto::v1;
@@ -21,6 +21,9 @@ pub async fn erase_owner(api: &Api, caller: &Caller, mut request: v1::EraseOwner
     let mut violations = Violations::default();
     once::check(&request_id, &mut violations);
     let owner = request.owner_user_id.parse().map_err(|error: NotAnId| violations.add("owner_user_id", format!("is {error}"))).ok();
+    if owner == Some(nobody()) {
+        violations.add("owner_user_id", "is nobody: what is anonymised already");
+    }
     violations.into_result()?;
     let once = Once::of(caller, "EraseOwner", &request_id, &request);
     let erasure = begin(api, caller, owner, once).await?;
