@@ -194,13 +194,7 @@ impl TenantTx {
         if objects_left {
             return Ok(false);
         }
-        if erasure.told_at.is_none() {
-            self.erasures().told(erasure.id).await?;
-            // The tenant's own events are numbered by this row.
-            self.quota().lock().await?;
-            self.outbox().event(&Event::TenantErased(TenantErased { tenant_id: tenant, erasure_id: erasure.id })).await?;
-            return Ok(false);
-        }
+        // Its end is the last that is told of a tenant, also where others drain what was written before.
         let to_be_told = sqlx::query_scalar!(
             r#"-- erasing.to_be_told
             SELECT EXISTS (SELECT FROM media.outbox WHERE tenant_id = $1 AND published_at IS NULL) AS "to_be_told!""#,
@@ -209,6 +203,13 @@ impl TenantTx {
         .fetch_one(self.connection())
         .await?;
         if to_be_told {
+            return Ok(false);
+        }
+        if erasure.told_at.is_none() {
+            self.erasures().told(erasure.id).await?;
+            // The tenant's own events are numbered by this row.
+            self.quota().lock().await?;
+            self.outbox().event(&Event::TenantErased(TenantErased { tenant_id: tenant, erasure_id: erasure.id })).await?;
             return Ok(false);
         }
         for statement in [
