@@ -51,6 +51,15 @@ impl Health {
         }
         checks.into_iter().filter_map(|(name, ask)| ask().err().map(|why| (name, why))).collect()
     }
+
+    /// As [`missing`](Self::missing), of a service that may be told to stop: then it is not ready, whatever its components say.
+    pub(crate) fn missing_unless(&self, stopping: &CancellationToken) -> BTreeMap<&'static str, String> {
+        let mut missing = self.missing();
+        if stopping.is_cancelled() {
+            missing.insert("service", "stopping".to_owned());
+        }
+        missing
+    }
 }
 
 impl fmt::Debug for Health {
@@ -88,13 +97,10 @@ struct Readiness {
     missing: BTreeMap<&'static str, String>,
 }
 
-/// The admin port's pages. While the service stops, it is not ready, whatever its components say.
+/// The admin port's pages.
 pub(crate) fn admin_routes(health: Health, stopping: CancellationToken, metrics: PrometheusHandle) -> Router {
     let readyz = move || async move {
-        let mut missing = health.missing();
-        if stopping.is_cancelled() {
-            missing.insert("service", "stopping".to_owned());
-        }
+        let missing = health.missing_unless(&stopping);
         let readiness = Readiness { ready: missing.is_empty(), missing };
         let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         match serde_json::to_string(&readiness) {
@@ -127,6 +133,15 @@ mod tests {
         assert_eq!(missing.keys().copied().collect::<Vec<_>>(), ["broker", "schema"]);
         assert_eq!(missing["broker"], "connection refused");
         assert_eq!(missing["schema"], "version 3, the code needs 4");
+    }
+
+    #[test]
+    fn a_service_that_stops_is_not_ready_though_nothing_is_missing() {
+        let (health, stopping) = (Health::default(), CancellationToken::new());
+        health.component("broker").ready();
+        assert!(health.missing_unless(&stopping).is_empty());
+        stopping.cancel();
+        assert_eq!(health.missing_unless(&stopping)["service"], "stopping");
     }
 
     #[test]

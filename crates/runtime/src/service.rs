@@ -23,7 +23,7 @@ use crate::config::{self, Loaded, Problems, Settings};
 use crate::health::{self, Health};
 use crate::shutdown::{LAST_WORD, Shutdown};
 use crate::tasks::Tasks;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{REVISION, Telemetry, VERSION};
 
 /// Stack of the service's thread: what a process's first thread has.
 const STACK_BYTES: usize = 8 << 20;
@@ -127,7 +127,7 @@ where
 fn command_line(name: &'static str, flags: &[Once]) -> Command {
     let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     Command::new(name)
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(version())
         .after_help("Settings come from the built-in defaults, then the file, then the environment: MEDIA__SHUTDOWN__GRACE=40s.")
         .arg(
             Arg::new("config")
@@ -141,6 +141,11 @@ fn command_line(name: &'static str, flags: &[Once]) -> Command {
         .arg(flag("print-settings", "Print the settings as TOML, secrets hidden, and leave"))
         .arg(flag("describe-settings", "Print every setting's type, default and use as Markdown, and leave"))
         .args(flags.iter().map(|once| flag(once.name, once.help)))
+}
+
+/// What `--version` says behind the name. The command line is read once in a process, and keeps texts that live as long.
+fn version() -> &'static str {
+    format!("{VERSION} ({REVISION})").leak()
 }
 
 /// Everything up to the supervised end. True: all went well.
@@ -179,7 +184,7 @@ where
     let is_once = !flags.is_empty();
     let context = Context { flags, ..Context::new(config, runtime.handle().clone(), instance) };
     let (tasks, shutdown) = (context.tasks.clone(), context.shutdown.clone());
-    tracing::info!(instance = context.instance, version = env!("CARGO_PKG_VERSION"), "{name} starts");
+    tracing::info!(instance = context.instance, version = VERSION, revision = REVISION, "{name} starts");
 
     let opened = if is_once { Ok(()) } else { open_admin_port(&runtime, common.admin.listen, &context, &telemetry) };
     let went_well = match opened.and_then(|()| run_on_own_thread(&runtime, context, service)) {
@@ -217,7 +222,7 @@ fn open_admin_port<C>(runtime: &Runtime, listen: SocketAddr, context: &Context<C
             tasks.fail(&anyhow::Error::new(error).context("the admin port died"));
         }
     });
-    let upkeep = telemetry.upkeep();
+    let upkeep = telemetry.upkeep(context.health.clone(), context.shutdown.soft.clone());
     runtime.spawn(async move {
         let mut fold = interval(METRICS_FOLD_EVERY);
         loop {

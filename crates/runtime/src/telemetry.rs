@@ -18,6 +18,7 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio_util::sync::CancellationToken;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
@@ -28,6 +29,16 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::config::{CommonSettings, LogFormat};
+use crate::health::Health;
+
+/// The version of the crates, which many builds have.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that this build was made of, where who built it said so.
+pub(crate) const REVISION: &str = match option_env!("MEDIA_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
 
 /// How long the last spans may take to leave.
 pub const FLUSH: Duration = Duration::from_secs(3);
@@ -52,7 +63,8 @@ impl Telemetry {
         let resource = Resource::builder()
             .with_service_name(service)
             .with_attribute(KeyValue::new("service.instance.id", instance.to_owned()))
-            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+            .with_attribute(KeyValue::new("service.version", VERSION))
+            .with_attribute(KeyValue::new("vcs.ref.head.revision", REVISION))
             .build();
         let mut traces = SdkTracerProvider::builder().with_resource(resource);
         if let Some(endpoint) = &settings.telemetry.otlp_endpoint {
@@ -88,10 +100,12 @@ impl Telemetry {
     }
 
     /// What keeps the metrics right, to be called every few seconds.
-    pub fn upkeep(&self) -> impl Fn() + Send + 'static {
+    pub fn upkeep(&self, health: Health, stopping: CancellationToken) -> impl Fn() + Send + 'static {
         let (service, metrics) = (self.service, self.metrics.clone());
         move || {
-            metrics::gauge!("media_build_info", "service" => service, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+            metrics::gauge!("media_build_info", "service" => service, "version" => VERSION, "revision" => REVISION).set(1.0);
+            let ready = if health.missing_unless(&stopping).is_empty() { 1.0 } else { 0.0 };
+            metrics::gauge!("media_ready", "service" => service).set(ready);
             metrics.run_upkeep();
         }
     }

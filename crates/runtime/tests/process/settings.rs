@@ -72,7 +72,8 @@ fn every_setting_is_described_by_its_struct_and_its_defaults() {
 
 #[test]
 fn version_and_help_are_no_failures_and_a_wrong_flag_is() {
-    assert_eq!(run(&["--version"], &[]).stdout, format!("small-service {}\n", env!("CARGO_PKG_VERSION")));
+    let revision = option_env!("MEDIA_REVISION").unwrap_or("unknown");
+    assert_eq!(run(&["--version"], &[]).stdout, format!("small-service {} ({revision})\n", env!("CARGO_PKG_VERSION")));
     assert!(run(&["--help"], &[]).stdout.contains("--print-settings"));
     assert_eq!(run(&["--nonsense"], &[]).code, Some(2));
 }
