@@ -3,13 +3,14 @@
 //! The promise: a handler gets its tenant from a [`Caller`] and from nowhere else, and a `Caller` is only made here, of a token whose
 //! signature, issuer, audience and time were checked, whose tenant is the one that the call names, and which has the method's scope.
 
+mod call;
 mod key_set;
 mod key_set_file;
 mod key_set_url;
 mod keys;
 mod scopes;
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
@@ -24,6 +25,7 @@ use sha2::{Digest as _, Sha256};
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 
+use call::Call;
 pub use key_set_file::follow_jwks_file;
 pub use keys::JwtKeys;
 use scopes::Access;
@@ -78,19 +80,19 @@ impl Claims {
 
 /// Lets a call through to its handler, inside the span of the call, or answers it.
 pub async fn admit(State(keys): State<Arc<JwtKeys>>, mut request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let access = scopes::of(&path);
+    let path = request.uri().path();
+    let access = scopes::of(path);
     if access == Access::Everybody {
         return next.run(request).await;
     }
-    // A stranger's path names no series: there would be no end of them.
-    let measured = if access == Access::Nobody { "unknown".to_owned() } else { path.clone() };
+    // A stranger's path names no series and stands in no log: there would be no end of them, and one that was meant for the door opens it.
+    let method = if access == Access::Nobody { "unknown".to_owned() } else { path.to_owned() };
     let span = tracing::info_span!(
         "rpc",
-        otel.name = measured.trim_start_matches('/'),
+        otel.name = method.trim_start_matches('/'),
         otel.kind = "server",
         rpc.system = "grpc",
-        rpc.method = path,
+        rpc.method = method,
         rpc.code = tracing::field::Empty,
         tenant.id = tracing::field::Empty,
         caller.sha256 = tracing::field::Empty,
@@ -98,7 +100,7 @@ pub async fn admit(State(keys): State<Arc<JwtKeys>>, mut request: Request, next:
     if let Some(parent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
         trace_context::set_parent(&span, parent);
     }
-    let began = Instant::now();
+    let call = Call::begin(method, span.clone());
     async move {
         let response = match caller(&keys, access, request.headers()).await {
             Ok(caller) => {
@@ -109,12 +111,9 @@ pub async fn admit(State(keys): State<Arc<JwtKeys>>, mut request: Request, next:
             }
             Err(error) => Status::from(error).into_http(),
         };
-        // Set on an answer that is an error from the start; a stream's later end is not seen here.
+        // Set on an answer that is an error from the start.
         let code = response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
-        tracing::Span::current().record("rpc.code", tracing::field::debug(code));
-        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(duration_ms, "answered");
-        metrics::histogram!("media_rpc_seconds", "method" => measured, "code" => format!("{code:?}")).record(began.elapsed());
+        call.answered(code);
         response
     }
     .instrument(span)

@@ -3,6 +3,8 @@
 use media_devstack::Binary;
 use media_proto::v1::{AssetKind, AssetStatus, GetDownloadUrlRequest, GetPlaybackRequest, RevokePlaybackRequest};
 use reqwest::StatusCode;
+use tonic::{body::Body, transport::Channel};
+use tower::ServiceExt as _;
 
 use super::{LIMIT, traced};
 use crate::harness::{Caller, caller, eventually, samples};
@@ -30,6 +32,11 @@ async fn what_logs_and_traces_tell_of_a_call_names_nobody_and_opens_nothing() {
         other => Err(other),
     })
     .await;
+    // Of a player whom an ingress sent to the wrong port.
+    let channel = Channel::from_shared(world.fleet.grpc_url()).unwrap().connect().await.unwrap();
+    let astray = http::Request::get(shown.path()).body(Body::empty()).unwrap();
+    let answer = channel.oneshot(astray).await.unwrap();
+    assert_eq!(answer.headers()["grpc-status"], "16", "it has no token of a caller");
     eventually("the last call is told", LIMIT, async || {
         let names: Vec<String> = collector.spans().into_iter().map(|span| span.name).collect();
         if names.iter().any(|name| name.ends_with("/RevokePlayback")) { Ok(()) } else { Err(names) }

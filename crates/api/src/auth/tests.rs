@@ -1,15 +1,23 @@
-//! Who gets in: tokens, tenants and scopes. The keys in `test_keys` are for these tests alone.
+//! Who gets in: tokens, tenants and scopes; and that no call goes uncounted. The keys in `test_keys` are for these tests alone.
 
-use std::time::Duration;
+use std::{
+    future::{Future, pending},
+    panic::AssertUnwindSafe,
+    time::Duration,
+};
 
+use axum::{Router, body::Body, middleware, routing::post};
+use futures::{FutureExt as _, poll};
 use http::HeaderValue;
 use jsonwebtoken::{
     Algorithm, EncodingKey, Header,
     jwk::{Jwk, JwkSet},
 };
 use media_runtime::SecretString;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
+use tower::ServiceExt as _;
 
 use super::*;
 use crate::config::{AuthConfig, JwksConfig};
@@ -208,4 +216,45 @@ async fn a_changed_key_set_is_read_again_and_a_broken_one_changes_nothing() {
         assert!(keys.reread(file.path(), &mut last_seen).await.is_err());
         assert!(keys.check(&signed(Algorithm::EdDSA, None)).is_ok());
     }
+}
+
+const GET_ASSET: &str = "/media.v1.AssetService/GetAsset";
+
+/// A good call of a method that does this.
+async fn called<F>(method: fn() -> F) -> impl Future<Output = Response>
+where
+    F: Future<Output = &'static str> + Send + 'static,
+{
+    let keys = Arc::new(load(None).await);
+    let routes: Router = Router::new().route(GET_ASSET, post(method)).layer(middleware::from_fn_with_state(keys, admit));
+    let mut request = http::Request::post(GET_ASSET).body(Body::empty()).unwrap();
+    *request.headers_mut() = headers(&shared(&claims()), Some(TENANT));
+    async move { routes.oneshot(request).await.unwrap() }
+}
+
+async fn answers() -> &'static str {
+    "an answer"
+}
+
+async fn panics() -> &'static str {
+    panic!("a method that is wrong")
+}
+
+#[tokio::test]
+async fn a_call_is_counted_once_whether_it_is_answered_given_up_by_its_caller_or_panics() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let told = recorder.handle();
+    let _on_this_thread = metrics::set_default_local_recorder(&recorder);
+
+    called(answers).await.await;
+    let mut waits = Box::pin(called(pending::<&'static str>).await);
+    assert!(poll!(&mut waits).is_pending());
+    drop(waits);
+    assert!(AssertUnwindSafe(called(panics).await).catch_unwind().await.is_err());
+
+    let text = told.render();
+    let mut counted: Vec<&str> = text.lines().filter(|line| line.starts_with("media_rpc_seconds_count")).collect();
+    counted.sort_unstable();
+    let of = |code: &str| format!("media_rpc_seconds_count{{method=\"{GET_ASSET}\",code=\"{code}\"}} 1");
+    assert_eq!(counted, [of("Cancelled"), of("Internal"), of("Ok")]);
 }
