@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use axum::body::to_bytes;
 use media_domain::{VariantDetails, policy::CaptionVisibility, variant::Tiles};
 use media_storage::{Database, assets::Asset, variants::Variant};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use time::macros::datetime;
 use tower::ServiceExt as _;
 
@@ -211,4 +212,20 @@ async fn a_proxy_whose_hands_are_full_says_come_back_and_answers_what_needs_no_b
     let behind = deliver(&scene.door, token, variant, &Method::GET, &behind).await.unwrap();
     assert_eq!(behind.status(), StatusCode::RANGE_NOT_SATISFIABLE);
     assert_eq!(behind.headers()[header::CONTENT_RANGE], "bytes */1500");
+}
+
+#[tokio::test]
+async fn how_players_are_answered_is_told_before_the_first_one_comes() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let told = recorder.handle();
+    let _on_this_thread = metrics::set_default_local_recorder(&recorder);
+    let open = routes(Scene::new(Delivery::Redirect).door, &[]);
+    for status in [200, 500, 503] {
+        let none = format!("media_door_responses_total{{status=\"{status}\"}} 0\n");
+        assert!(told.render().contains(&none), "{}", told.render());
+    }
+    let request = Request::builder().uri("/playback/nothing/hls.m3u8").body(Body::empty()).unwrap();
+    assert_eq!(open.oneshot(request).await.unwrap().status(), StatusCode::FORBIDDEN);
+    let text = told.render();
+    assert!(text.contains("media_door_responses_total{status=\"403\"} 1\n") && text.contains("media_door_seconds_count 1\n"), "{text}");
 }
