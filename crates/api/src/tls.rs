@@ -23,6 +23,7 @@ use tokio_rustls::{
     server::TlsStream,
 };
 use tokio_util::sync::CancellationToken;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::{config::TlsConfig, error::chain};
 
@@ -64,7 +65,14 @@ pub struct ServerTls {
     key: PathBuf,
     client_ca: Option<PathBuf>,
     /// As the files had it when they were last read whole and good.
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Served>,
+}
+
+/// What connections are agreed on with.
+struct Served {
+    config: Arc<ServerConfig>,
+    /// When the certificate ends, in seconds since 1970.
+    expires_seconds: Option<i64>,
 }
 
 /// The files' bytes: the certificate, its key, and those that sign clients'.
@@ -76,10 +84,11 @@ impl ServerTls {
     /// # Errors
     /// If a file cannot be read or used, or the key is not the certificate's.
     pub async fn load(config: &TlsConfig) -> Result<Option<Self>, TlsError> {
+        failed_handshakes().absolute(0);
         let (Some(cert), Some(key)) = (config.cert_file.clone(), config.key_file.clone()) else { return Ok(None) };
         let client_ca = config.client_ca_file.clone();
         let files = read(&cert, &key, client_ca.as_deref()).await?;
-        let current = RwLock::new(Arc::new(server_config(&files, &cert, &key, client_ca.as_deref())?));
+        let current = RwLock::new(served(&files, &cert, &key, client_ca.as_deref())?);
         Ok(Some(Self { cert, key, client_ca, current }))
     }
 
@@ -97,6 +106,16 @@ impl ServerTls {
             if let Err(error) = self.reread(&mut used).await {
                 tracing::error!(error = chain(&error), "the certificates cannot be used: those before stay");
             }
+            self.tell_the_end();
+        }
+    }
+
+    /// At each look, for a gauge that is not renewed is forgotten.
+    fn tell_the_end(&self) {
+        let served = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(expires) = served.expires_seconds {
+            // A number of seconds below 2^53 is a float without loss.
+            metrics::gauge!("media_tls_certificate_expires_seconds").set(expires as f64);
         }
     }
 
@@ -105,15 +124,15 @@ impl ServerTls {
         if used.as_ref() == Some(&files) {
             return Ok(());
         }
-        let config = server_config(&files, &self.cert, &self.key, self.client_ca.as_deref())?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        let served = served(&files, &self.cert, &self.key, self.client_ca.as_deref())?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = served;
         tracing::info!("the certificates were read");
         *used = Some(files);
         Ok(())
     }
 
     fn acceptor(&self) -> TlsAcceptor {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)).into()
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner).config).into()
     }
 }
 
@@ -130,9 +149,13 @@ pub fn handshakes(
     agreed.buffer_unordered(MAX_HANDSHAKES).inspect(|connection| {
         if let Err(error) = connection {
             tracing::debug!(error = chain(error), "a connection was not agreed on");
-            metrics::counter!("media_tls_handshakes_failed_total").increment(1);
+            failed_handshakes().increment(1);
         }
     })
+}
+
+fn failed_handshakes() -> metrics::Counter {
+    metrics::counter!("media_tls_handshakes_failed_total")
 }
 
 async fn read(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Files, TlsError> {
@@ -151,12 +174,7 @@ async fn read_file(path: &Path) -> Result<Vec<u8>, TlsError> {
     tokio::fs::read(path).await.map_err(failed)
 }
 
-fn server_config(
-    (cert, key, client_ca): &Files,
-    cert_path: &Path,
-    key_path: &Path,
-    ca_path: Option<&Path>,
-) -> Result<ServerConfig, TlsError> {
+fn served((cert, key, client_ca): &Files, cert_path: &Path, key_path: &Path, ca_path: Option<&Path>) -> Result<Served, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let builder = match (client_ca, ca_path) {
@@ -170,9 +188,22 @@ fn server_config(
         _ => builder.with_no_client_auth(),
     };
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|source| TlsError::Pem { path: key_path.to_owned(), source })?;
-    let mut config = builder.with_single_cert(certificates(cert, cert_path)?, key)?;
+    let chain = certificates(cert, cert_path)?;
+    let expires_seconds = chain.first().and_then(end_of);
+    let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(config)
+    Ok(Served { config: Arc::new(config), expires_seconds })
+}
+
+/// When a certificate ends, in seconds since 1970. One that only the TLS library can read is served all the same.
+fn end_of(certificate: &CertificateDer<'static>) -> Option<i64> {
+    match X509Certificate::from_der(certificate) {
+        Ok((_, read)) => Some(read.validity().not_after.timestamp()),
+        Err(error) => {
+            tracing::warn!(%error, "nobody will be told when the certificate ends: it cannot be read");
+            None
+        }
+    }
 }
 
 fn certificates(text: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

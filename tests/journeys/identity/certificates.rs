@@ -1,6 +1,9 @@
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use media_devstack::Binary;
+use media_devstack::{Binary, Service};
 use media_domain::TenantId;
 use media_proto::v1::{GetUsageRequest, operations_service_client::OperationsServiceClient};
 use tempfile::TempDir;
@@ -64,6 +67,15 @@ const TOKEN: Option<&str> = Some("a good one");
 /// Whether a call got no answer of ours at all.
 fn unheard(answer: Result<(), Status>) -> bool {
     answer.is_err_and(|status| status.details().is_empty())
+}
+
+const DAY: f64 = 24.0 * 3600.0;
+
+/// For how long the certificate is still good, by what is told.
+async fn lasts_seconds(api: &Service) -> f64 {
+    let metrics = api.metrics().await.unwrap();
+    let end = metrics.lines().find_map(|line| line.strip_prefix("media_tls_certificate_expires_seconds ")).unwrap();
+    end.parse::<f64>().unwrap() - SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,4 +144,5 @@ async fn a_certificate_is_replaced_without_a_restart() {
     std::fs::copy(path.join("next.key"), path.join("server.key")).unwrap();
     eventually("the new certificate", LIMIT, async || called(&world, path, "next-ca", None, TOKEN).await).await;
     assert!(unheard(called(&world, path, "ca", None, TOKEN).await), "the old one is not shown any more");
+    assert!((DAY..2.5 * DAY).contains(&lasts_seconds(&api).await), "it is told when the certificate ends");
 }
