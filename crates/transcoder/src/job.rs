@@ -399,7 +399,7 @@ fn outgrown() -> JobError {
     JobError::Permanent { reason: Reason::LimitHit, detail: "an output outgrew what can be stored".to_owned() }
 }
 
-/// What a failed child means for the job. The child's own words stay in the log: they may come out of the file.
+/// What a failed child means for the job. The child's own words may come out of the file: they are logged for whoever looks for a fault.
 fn refusal(failure: ChildFailure) -> JobError {
     let permanent = |reason, detail: &str| JobError::Permanent { reason, detail: detail.to_owned() };
     match failure.kind {
@@ -407,6 +407,7 @@ fn refusal(failure: ChildFailure) -> JobError {
         FailureKind::SourceFailed | FailureKind::OutputFailed => storage_failed(failure),
         kind => {
             tracing::warn!(failure.kind = ?kind, failure.text = failure.text, "the child's work failed");
+            tracing::debug!(failure.said = failure.said, "what the child said of it");
             match kind {
                 FailureKind::Unsupported => permanent(Reason::Unsupported, "the file's type, codec or shape is not processed"),
                 FailureKind::Corrupt => permanent(Reason::Corrupt, "the file holds less than it promises, or cannot be read"),

@@ -40,12 +40,16 @@ pub enum FailureKind {
     OutputFailed,
 }
 
-/// A child's work failed. The text may hold words of an untrusted file: for the log, never for a tenant.
+/// A child's work failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the child's work failed ({kind:?}): {text}")]
 pub struct ChildFailure {
     pub kind: FailureKind,
+    /// In our own words: for the log.
     pub text: String,
+    /// In the child's, and its libraries': they may come out of the file, names and all. For who looks for a fault, in no error, and
+    /// never for a tenant.
+    pub said: String,
     #[source]
     pub source: Option<BoxError>,
     /// What the child had used; none where it did not start, or does not end.
@@ -54,15 +58,20 @@ pub struct ChildFailure {
 
 impl ChildFailure {
     pub(crate) fn new(kind: FailureKind, text: impl fmt::Display) -> Self {
-        Self { kind, text: text.to_string(), source: None, usage: None }
+        Self { kind, text: text.to_string(), said: String::new(), source: None, usage: None }
     }
 
     pub(crate) fn because(kind: FailureKind, text: impl fmt::Display, source: impl Into<BoxError>) -> Self {
-        Self { kind, text: text.to_string(), source: Some(source.into()), usage: None }
+        Self { source: Some(source.into()), ..Self::new(kind, text) }
     }
 
     pub(crate) fn internal(text: impl fmt::Display) -> Self {
         Self::new(FailureKind::Internal, text)
+    }
+
+    /// With what the child said of it.
+    pub(crate) fn said(self, words: &str) -> Self {
+        Self { said: words.trim().to_owned(), ..self }
     }
 
     /// What is stored with the failed job. None where the work should be given back and tried later, or was not wanted any more.

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     child, promise,
-    protocol::{ChildJob, ChildResult, Output, OutputCounts},
+    protocol::{ChildJob, ChildResult, FailureCode, Output, OutputCounts},
 };
 
 /// How much of a child's complaints is kept.
@@ -179,7 +179,7 @@ async fn talk<W: OutputWriter>(
     };
     match collected {
         // The child may have said that it cannot read before the socket that knows why was looked at.
-        Ok(Collection { result: ChildResult::Failed { code: crate::protocol::FailureCode::SourceFailed, .. }, .. }) if served.is_none() => {
+        Ok(Collection { result: ChildResult::Failed { code: FailureCode::SourceFailed, .. }, .. }) if served.is_none() => {
             match tokio::time::timeout(SETTLE, serving).await {
                 Ok(Err(error)) => Err(serve_failure(error)),
                 _ => collected.map_err(collect_failure),
@@ -219,7 +219,7 @@ fn collect_failure(error: CollectError) -> ChildFailure {
 /// A child that ended without a result: by whose hand says its status.
 fn vanished(ended: Option<Ended>, said: &str) -> ChildFailure {
     let Some(Ended { status, out_of_memory, .. }) = ended else {
-        return ChildFailure::internal(format!("the child said no more, and does not end: {}", said.trim()));
+        return ChildFailure::internal("the child said no more, and does not end").said(said);
     };
     let (kind, what) = match (status.signal(), status.code()) {
         _ if out_of_memory => (FailureKind::LimitHit, "its memory cgroup was full"),
@@ -232,17 +232,23 @@ fn vanished(ended: Option<Ended>, said: &str) -> ChildFailure {
         (Some(_), _) => (FailureKind::Internal, "crashed"),
         _ => (FailureKind::Internal, "left without a result"),
     };
-    ChildFailure::new(kind, format!("{what} ({status}): {}", said.trim()))
+    ChildFailure::new(kind, format!("{what} ({status})")).said(said)
+}
+
+/// A child that ended with a word of its own on why.
+fn gave_up(code: FailureCode, said: &str) -> ChildFailure {
+    ChildFailure::new(code.into(), "the child gave up").said(said)
 }
 
 /// Done needs a result, an exit that fits it, and our own checks.
 fn judge(job: &ChildJob, collection: Collection, ended: Ended) -> Result<ChildDone, ChildFailure> {
     let counts = match collection.result {
         ChildResult::Done(counts) => counts,
-        ChildResult::Failed { code, text } => return Err(ChildFailure::new(code.into(), text)),
+        ChildResult::Failed { code, text } => return Err(gave_up(code, &text)),
     };
     if !ended.status.success() {
-        return Err(vanished(Some(ended), "after its result"));
+        let failure = vanished(Some(ended), "");
+        return Err(ChildFailure { text: format!("after its result {}", failure.text), ..failure });
     }
     if counts.outputs.len() != job.outputs.len() {
         return Err(ChildFailure::internal("a result with another number of outputs"));
@@ -302,7 +308,19 @@ fn is_codec(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::process::ExitStatus;
+
     use super::*;
+
+    #[test]
+    fn what_a_child_says_of_a_file_stands_in_no_error() {
+        let of_the_file = "title: Anna at the beach\n";
+        let ended = Ended { status: ExitStatus::from_raw(libc::SIGSEGV), usage: Usage::default(), out_of_memory: false };
+        for failure in [vanished(Some(ended), of_the_file), vanished(None, of_the_file), gave_up(FailureCode::Corrupt, of_the_file)] {
+            assert!(!failure.to_string().contains("Anna") && failure.said == of_the_file.trim(), "{failure:?}");
+        }
+        assert!(vanished(Some(ended), of_the_file).to_string().contains("crashed (signal: 11"));
+    }
 
     #[test]
     fn tiles_are_believed_of_a_storyboard_only_and_only_as_many_as_were_asked_for() {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ProtocolError;
 
-/// How the child's work ended, in its own words. Text from a child is untrusted: it is cut, logged, and never shown to a tenant.
+/// How the child's work ended, in its own words. Text from a child is untrusted: it is cut, logged at DEBUG, and never shown to a tenant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChildResult {

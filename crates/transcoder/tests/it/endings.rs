@@ -203,9 +203,9 @@ fn a_film_whose_storage_never_answers_in_its_middle_ends_and_says_where_it_stood
     let failure = result.err().unwrap();
     assert_eq!(failure.kind, FailureKind::TimedOut, "{failure}");
     assert!(failure.is_worth_another_try());
-    assert!(failure.text.contains("the parent did not answer") && failure.text.contains("the last to pass was"), "{failure}");
+    assert!(failure.said.contains("the parent did not answer") && failure.said.contains("the last to pass was"), "{failure:?}");
     // The first 8 MiB came, of some 2.5 MB a second.
-    assert!((2.0..6.0).contains(&stands_at(&failure.text, "qtdemux")), "{failure}");
+    assert!((2.0..6.0).contains(&stands_at(&failure.said, "qtdemux")), "{failure:?}");
     assert!(begun.elapsed() < Duration::from_millis(job.limits.stall_ms), "{:?}", begun.elapsed());
 }
 
@@ -242,9 +242,9 @@ fn a_pipeline_whose_threads_hang_ends_and_says_where_it_stood() {
     }
     let failure = result.err().unwrap();
     assert_eq!(failure.kind, FailureKind::TimedOut, "{failure}");
-    assert!(failure.text.contains("the last to pass was"), "{failure}");
+    assert!(failure.said.contains("the last to pass was"), "{failure:?}");
     // Where the demuxer was stopped by the queue behind it.
-    assert!((2.0..10.0).contains(&stands_at(&failure.text, "qtdemux0:video")), "{failure}");
+    assert!((2.0..10.0).contains(&stands_at(&failure.said, "qtdemux0:video")), "{failure:?}");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 

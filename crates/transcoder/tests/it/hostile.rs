@@ -81,7 +81,7 @@ fn ends_typed(result: Result<Ran, ChildFailure>) -> Option<Ran> {
     match result {
         Ok(ran) => Some(ran),
         Err(failure) => {
-            assert!(BLAMED.contains(&failure.kind), "{failure}");
+            assert!(BLAMED.contains(&failure.kind), "{failure:?}");
             None
         }
     }

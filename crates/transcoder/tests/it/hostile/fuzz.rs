@@ -135,11 +135,11 @@ fn fuzz_file(bench: &Bench, whole: &Path, mime: &str, kind: Kind, group: Group, 
         match ended {
             Ok(_) => made += 1,
             Err(failure) if failure.kind == FailureKind::Internal => {
-                println!("{name} number {number}: {failure}");
+                println!("{name} number {number}: {failure:?}");
                 crashed += 1;
             }
             Err(failure) => {
-                assert!(is_contained(&failure), "{name} number {number}: {failure}");
+                assert!(is_contained(&failure), "{name} number {number}: {failure:?}");
                 blamed += 1;
             }
         }
