@@ -1,13 +1,16 @@
 //! One trace covers an asset, from the upload call through outbox and broker to every worker.
 //!
-//! A span's parent is what it follows from: work follows from the transaction that planned it. A job that was woken by a
-//! message also links to the relay's span that published it, which need not be that of the same work.
+//! A span's parent is what it follows from: work follows from the transaction that planned it, and what another asset's work brings an
+//! asset follows from its own upload. A job that was woken by a message also links to the relay's span that published it, which need not
+//! be that of the same work.
 //!
 //! - one_trace_covers_the_upload_call_the_outbox_the_broker_and_every_worker
 //! - an_upload_that_ends_in_another_trace_goes_on_in_the_one_it_began_in
+//! - followers::a_follower_is_ready_in_the_trace_of_its_own_upload
 //! - told::what_logs_and_traces_tell_of_a_call_names_nobody_and_opens_nothing
 
 mod collector;
+mod followers;
 mod told;
 
 use std::{

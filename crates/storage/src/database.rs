@@ -130,6 +130,21 @@ impl TenantTx {
         self.causation = causation;
     }
 
+    /// Lets what is written from now on go on in the trace of this asset, if it has one: it is made in another's transaction, and belongs
+    /// to its own upload. Answers the trace until now, for [`go_back_to`](Self::go_back_to).
+    pub(crate) fn go_over_to(&mut self, asset: &crate::assets::Asset) -> Option<String> {
+        let before = self.traceparent.clone();
+        if asset.traceparent.is_some() {
+            self.traceparent.clone_from(&asset.traceparent);
+        }
+        before
+    }
+
+    /// What follows is of the transaction's own cause again.
+    pub(crate) fn go_back_to(&mut self, traceparent: Option<String>) {
+        self.traceparent = traceparent;
+    }
+
     /// Trace context, correlation and causation of what is written here. What belongs together has one trace id.
     pub(crate) fn cause(&self) -> (Option<String>, Option<String>, Option<String>) {
         let correlation = self.traceparent.as_deref().and_then(|traceparent| traceparent.split('-').nth(1)).map(str::to_owned);

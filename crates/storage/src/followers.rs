@@ -2,7 +2,7 @@
 //!
 //! A follower in `transcoding` has no work and no jobs of its own: it is ready when its leader is. One that is ready follows on while
 //! optional variants are still to come; until then its jobs mirror the leader's, and belong to no work. Whoever holds the leader's row
-//! may lock its followers' rows.
+//! may lock its followers' rows. What is written of a follower goes on in the trace of its own upload, whoever's work it comes from.
 
 use std::time::Duration;
 
@@ -35,10 +35,12 @@ impl TenantTx {
             if is_new && leader.status != Status::Ready {
                 continue;
             }
+            let before = self.go_over_to(&follower);
             left.extend(self.take_over(&leader, follower.id).await?);
             if is_new {
                 self.plan_lacking(follower.id, profiles).await?;
             }
+            self.go_back_to(before);
         }
         // Last, for it counts for the quota.
         self.blobs().doom_left(&left, Duration::ZERO).await
@@ -66,7 +68,9 @@ impl TenantTx {
             )
             .execute(self.connection())
             .await?;
+            let before = self.go_over_to(&follower);
             self.plan_texts(id, follower.id, follower.priority).await?;
+            self.go_back_to(before);
             if !more_to_come {
                 self.end_following(follower.id).await?;
             }
@@ -81,8 +85,16 @@ impl TenantTx {
         let others: Vec<AssetId> = followers.map(|follower| follower.id).collect();
         self.follow(&[oldest.id], None).await?;
         self.follow(&others, Some(oldest.id)).await?;
-        if oldest.status == Status::Transcoding {
-            return self.work().plan(oldest.id, Group::Probe, oldest.priority).await.map(|_planned| ());
+        let before = self.go_over_to(&oldest);
+        self.plan_left(id, &oldest).await?;
+        self.go_back_to(before);
+        Ok(())
+    }
+
+    /// Plans for the heir of a leader what that one has not made.
+    async fn plan_left(&mut self, id: AssetId, heir: &Asset) -> Result<(), StorageError> {
+        if heir.status == Status::Transcoding {
+            return self.work().plan(heir.id, Group::Probe, heir.priority).await.map(|_planned| ());
         }
         let left = sqlx::query!(
             "-- followers.left
@@ -90,13 +102,13 @@ impl TenantTx {
             JOIN media.transcode_jobs t ON t.asset_id = $1 AND t.profile = f.profile JOIN media.work w ON w.id = t.work_id
             WHERE f.asset_id = $2 AND f.work_id IS NULL AND f.status = 'waiting' ORDER BY f.id",
             id.as_uuid(),
-            oldest.id.as_uuid(),
+            heir.id.as_uuid(),
         )
         .fetch_all(self.connection())
         .await?;
         let left = left.into_iter().map(|row| group_and_profile(row.id, &row.group_name, row.profile)).collect::<Result<_, _>>()?;
-        self.plan_mirrored(oldest.id, left, oldest.priority).await?;
-        self.end_following(oldest.id).await
+        self.plan_mirrored(heir.id, left, heir.priority).await?;
+        self.end_following(heir.id).await
     }
 
     /// Lets an asset follow nobody any more. What of its jobs is nobody's work now is cancelled: `RetryJob` and `RequestVariant` make it.

@@ -241,7 +241,9 @@ impl TenantTx {
             let twin = self.assets().lookup(id.into()).await?.ok_or(StorageError::Missing { what: "asset" })?;
             // One that is at work is waited for: it may just have become ready. If not, it looks for itself when it does.
             if twin.status == Status::Ready {
+                let before = self.go_over_to(&twin);
                 self.scan_again(&twin, Group::Rescan).await?;
+                self.go_back_to(before);
             }
         }
         Ok(())

@@ -345,3 +345,63 @@ async fn who_is_made_again_or_fails_follows_nobody() {
         assert_eq!(variants(&place, id).await, [format!("poster {leader}/poster")], "nothing is added to what is not shown");
     }
 }
+
+/// The trace context that an upload call of an asset would have left: a trace of its own.
+fn own_trace(asset: AssetId) -> String {
+    format!("00-{}-00f067aa0ba902b7-01", asset.as_uuid().simple())
+}
+
+/// The trace contexts of all messages and work of an asset, each once; `-` for none.
+async fn traces(place: &Place, asset: AssetId) -> Vec<String> {
+    let sql = "SELECT DISTINCT coalesce(traceparent, '-') FROM (SELECT traceparent FROM media.outbox WHERE aggregate_id = $1
+        UNION ALL SELECT traceparent FROM media.work WHERE asset_id = $1) of_asset ORDER BY 1";
+    sqlx::query_scalar(sql).bind(asset.as_uuid()).fetch_all(&place.superuser).await.unwrap()
+}
+
+async fn begin_traces(place: &Place, assets: &[AssetId]) {
+    for asset in assets {
+        change(place, &format!("UPDATE media.assets SET traceparent = '{}' WHERE id = '{}'", own_trace(*asset), asset.as_uuid())).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_follower_is_given_is_told_in_its_own_trace() {
+    let place = Place::new("sharing-trace").await;
+    let owner = tenant();
+    let (leader, follower) = (film(&place, owner).await, film(&place, owner).await);
+    begin_traces(&place, &[leader, follower]).await;
+    let [poster, ladder] = planned(&place, owner, leader).await;
+    made(&place, &poster, "poster").await;
+    made(&place, &ladder, "h264-720p").await;
+    assert_eq!(place.events(follower).await.len(), 3);
+    assert_eq!(traces(&place, follower).await, [own_trace(follower)]);
+}
+
+#[tokio::test]
+async fn who_takes_a_leaders_place_goes_on_in_its_own_trace() {
+    let place = Place::new("sharing-heirs-trace").await;
+    let owner = tenant();
+    let leader = film(&place, owner).await;
+    let (oldest, other) = (film(&place, owner).await, film(&place, owner).await);
+    begin_traces(&place, &[leader, oldest, other]).await;
+    let probe = place.lease(Queue::Transcode).await;
+    let mut tx = place.transcoder.in_tenant(owner, "worker.settle").await.unwrap();
+    let attempt = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    tx.caused_by(Some(attempt.to_owned()), None);
+    tx.give_up(&probe, Reason::WorkerLost, "lost").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(traces(&place, oldest).await, [own_trace(oldest)]);
+    let told: String = sqlx::query_scalar("SELECT traceparent FROM media.outbox WHERE aggregate_id = $1 AND kind = 'event'")
+        .bind(leader.as_uuid())
+        .fetch_one(&place.superuser)
+        .await
+        .unwrap();
+    assert_eq!(told, attempt, "what comes after is the leader's again");
+
+    // As an older worker ends it; the sweep follows from nothing.
+    change(&place, &format!("UPDATE media.assets SET deleted_at = now() WHERE id = '{}'", oldest.as_uuid())).await;
+    let mut tx = place.janitor.in_tenant(owner, "janitor.left_followers").await.unwrap();
+    assert!(tx.release_followers(oldest).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(traces(&place, other).await, [own_trace(other)]);
+}
