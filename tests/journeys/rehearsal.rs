@@ -76,7 +76,7 @@ async fn a_roll_out_under_load_fails_no_call_and_loses_no_work() {
         after.push(started(&mut new, binary).await);
         if binary == Binary::Api {
             rotation.add(new.grpc_url());
-            leaving::leave(&rotation, &sql, &old.grpc_url(), &mut leaving).await;
+            Box::pin(leaving::leave(&rotation, &sql, &old.grpc_url(), &mut leaving)).await;
         } else {
             sleep(SIDE_BY_SIDE).await;
             assert!(leaving.stop(LIMIT).await.unwrap(), "{} did not end well", binary.name());
