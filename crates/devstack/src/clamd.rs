@@ -22,10 +22,11 @@ pub(crate) fn prepare(place: &Place<'_>) -> Result<(), DevstackError> {
     make_folder(&database)?;
     make_folder(&temporary)?;
     write_file(&database.join("eicar.ndb"), SIGNATURE)?;
-    // Over its limits clamd says OK, unless AlertExceedsMax. All three limits are one, so that none of them hides another.
+    // Over its limits clamd says OK, unless AlertExceedsMax. All three limits are one, so that none of them hides another; the time is that of
+    // the manifests.
     let settings = format!(
         "Foreground yes\nTCPSocket {port}\nTCPAddr 127.0.0.1\nDatabaseDirectory {database}\nTemporaryDirectory {temporary}\n\
-         MaxThreads 4\nStreamMaxLength {limit}\nMaxFileSize {limit}\nMaxScanSize {limit}\nAlertExceedsMax yes\n\
+         MaxThreads 4\nStreamMaxLength {limit}\nMaxFileSize {limit}\nMaxScanSize {limit}\nMaxScanTime 290000\nAlertExceedsMax yes\n\
          SelfCheck 86400\nLogTime yes\n",
         port = place.port(Port::Clamd),
         database = database.display(),
