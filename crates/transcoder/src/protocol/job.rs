@@ -289,16 +289,29 @@ mod tests {
         let video = media_domain::info::VideoInfo { frame_rate: (240, 1), ..Default::default() };
         let film = MediaInfo { duration_ms: Some(u64::MAX), video: Some(video), ..MediaInfo::default() };
         let longest_s = Limits::of(Group::Ladder, 1, Some(&film), &job().outputs).wall_ms / 1000;
-        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kubernetes/base/transcoder.yaml");
-        let manifest = std::fs::read_to_string(manifest).unwrap();
-        let number = |before: &str| -> u64 {
-            let (_, after) = manifest.split_once(before).unwrap();
-            after.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
-        };
-        let grace_s = number("MEDIA__SHUTDOWN__GRACE, value: ");
+        let grace_s = of_the_pod("MEDIA__SHUTDOWN__GRACE, value: ", "s}");
         // Its results have to be written after that.
         assert!(grace_s >= longest_s + 60, "{grace_s} s for {longest_s} s");
-        assert!(number("terminationGracePeriodSeconds: ") >= grace_s + 5);
+        assert!(of_the_pod("terminationGracePeriodSeconds: ", "\n") >= grace_s + 5);
+    }
+
+    /// In a pod nobody can make a cgroup for the child: what bounds it there is its address space.
+    #[test]
+    fn a_pod_has_room_for_the_largest_child_and_for_the_worker_beside_it() {
+        let video = media_domain::info::VideoInfo { width: 7680, height: 4320, ..Default::default() };
+        let film = MediaInfo { video: Some(video), ..MediaInfo::default() };
+        let largest = Limits::of(Group::Ladder, 1, Some(&film), &job().outputs).address_space_bytes;
+        assert_eq!(largest, MEMORY_BYTES_MOST + ADDRESS_SPACE_BEYOND_MEMORY, "no film has more");
+        let given = of_the_pod("limits: {cpu: \"8\", memory: ", "Gi}") << 30;
+        assert!(given >= largest + 512 * MIB, "{} MiB for {} MiB", given / MIB, largest / MIB);
+    }
+
+    /// A number of the manifest's, between two texts.
+    fn of_the_pod(before: &str, after: &str) -> u64 {
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kubernetes/base/transcoder.yaml");
+        let manifest = std::fs::read_to_string(manifest).unwrap();
+        let (_, from) = manifest.split_once(before).unwrap();
+        from.split_once(after).unwrap().0.parse().unwrap()
     }
 
     proptest! {
