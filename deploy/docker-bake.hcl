@@ -22,5 +22,5 @@ target "image" {
   platforms = split(",", PLATFORMS)
   args = { VERSION = VERSION, REVISION = REVISION, X86_64_LEVEL = X86_64_LEVEL }
   # What is inside, and how it came to be, beside each image.
-  attest = ["type=sbom", "type=provenance,mode=max"]
+  attest = [for what in ["type=sbom", "type=provenance,mode=max"] : what if REPOSITORY != ""]
 }
