@@ -16,10 +16,13 @@ const ARROWS: &[(&[&str], &str, u64)] = &[
         5432,
     ),
     (&["media-outbox-relay", "media-scanner", "media-transcoder", "media-captioner"], "rabbitmq", 5672),
+    // With TLS.
+    (&["media-outbox-relay", "media-scanner", "media-transcoder", "media-captioner"], "rabbitmq", 5671),
     (&["media-scanner"], "clamd", 3310),
     // Who looks at everything, when asked to.
     (&["media-doctor"], "postgres", 5432),
     (&["media-doctor"], "rabbitmq", 5672),
+    (&["media-doctor"], "rabbitmq", 5671),
     (&["media-doctor"], "clamd", 3310),
     // Imports: the one way out.
     (&["media-scanner"], "elsewhere", 80),
@@ -40,13 +43,39 @@ fn expected(overlay: &str) -> BTreeSet<Arrow> {
     all
 }
 
-/// Who reaches a server, beside our own parts, and beside itself and its operator.
+/// Who reaches a server in both overlays, beside our own parts.
+const OTHERS: &[(&str, &str, u64)] = &[
+    ("keda", "postgres", 5432),
+    ("keda", "rabbitmq", 5672),
+    ("keda", "rabbitmq", 5671),
+    ("consumers", "rabbitmq", 5672),
+    ("consumers", "rabbitmq", 5671),
+];
+/// `weed shell` asks the master, and by it the filer: each at its port and at that of its gRPC.
+const OTHERS_IN_DEV: &[(&str, &str, u64)] = &[
+    ("players", "store", 8333),
+    ("buckets", "store", 9333),
+    ("buckets", "store", 19333),
+    ("buckets", "store", 8888),
+    ("buckets", "store", 18888),
+];
+const OTHERS_IN_PRODUCTION: &[(&str, &str, u64)] = &[
+    ("operator", "postgres", 5432),
+    ("operator", "postgres", 8000),
+    (INSTANCES, "postgres", 5432),
+    (INSTANCES, "postgres", 8000),
+    ("operator", "rabbitmq", 15672),
+    ("rabbitmq", "rabbitmq", 4369),
+    ("rabbitmq", "rabbitmq", 25672),
+    ("clamd", "clamav-mirror", 8080),
+];
+/// Pods of CloudNativePG's Cluster `postgres`, those of the Jobs that make a new instance among them: they have the operator's label and none
+/// of the labels that instances inherit (its `pkg/specs/jobs.go`).
+const INSTANCES: &str = "instances, and who becomes one";
+
 fn others(overlay: &str) -> BTreeSet<Arrow> {
-    let mut all = BTreeSet::from([("keda", "postgres", 5432), ("keda", "rabbitmq", 5672), ("consumers", "rabbitmq", 5672)]);
-    if overlay == "dev" {
-        all.insert(("players", "store", 8333));
-    }
-    all.into_iter().map(|(from, to, port)| (from.to_owned(), to.to_owned(), port)).collect()
+    let here = if overlay == "dev" { OTHERS_IN_DEV } else { OTHERS_IN_PRODUCTION };
+    OTHERS.iter().chain(here).map(|(from, to, port)| ((*from).to_owned(), (*to).to_owned(), *port)).collect()
 }
 
 #[test]
@@ -68,9 +97,27 @@ fn the_network_allows_the_arrows_of_the_table_and_no_others() {
             |(_, to, _): &&Arrow| ["postgres", "rabbitmq", "clamd"].contains(&to.as_str()) || (overlay == "dev" && to == "store");
         let at_our_end: BTreeSet<_> = arrows.iter().filter(in_the_cluster).cloned().collect();
         assert_eq!(at_their_end, at_our_end, "{overlay}: both ends of an arrow are open");
-        let strangers: BTreeSet<_> =
-            at_servers.iter().filter(|arrow| !ours(arrow) && arrow.0 != "itself" && arrow.0 != "operator").cloned().collect();
+        let strangers: BTreeSet<_> = at_servers.iter().filter(|arrow| !ours(arrow)).cloned().collect();
         assert_eq!(strangers, others(overlay), "{overlay}");
+        if strangers.iter().any(|(from, _, _)| from == INSTANCES) {
+            assert!(rendered.named("Cluster", "postgres").is_some(), "{overlay}: whose instances?");
+        }
+    }
+}
+
+/// A pod with the labels of a Service is one that callers are sent to.
+#[test]
+fn no_service_sends_its_callers_to_a_job() {
+    for rendered in Rendered::all() {
+        for service in rendered.kind("Service") {
+            let wanted = service["spec"]["selector"].as_object().unwrap();
+            for job in rendered.kind("Job").chain(rendered.kind("CronJob")) {
+                let labels = &pods(job)["metadata"]["labels"];
+                let is_chosen = wanted.iter().all(|(label, value)| labels[label] == *value);
+                let beside = service["metadata"]["namespace"] == job["metadata"]["namespace"];
+                assert!(!(is_chosen && beside), "{}: {} sends callers to {}", rendered.overlay, name(service), name(job));
+            }
+        }
     }
 }
 
@@ -96,6 +143,14 @@ fn assert_closed(rendered: &Rendered) {
                 rendered.overlay,
                 name(policy)
             );
+        }
+    }
+    // In production operators make the pods.
+    if rendered.overlay == "dev" {
+        let there: BTreeSet<&str> =
+            rendered.workloads().into_iter().filter_map(|it| pods(it)["metadata"]["labels"]["media.internal/server"].as_str()).collect();
+        for (from, to, _) in OTHERS_IN_DEV {
+            assert!(there.contains(to) && (*from == "players" || there.contains(from)), "{from} or {to} is nobody's label");
         }
     }
 }
@@ -162,7 +217,10 @@ fn described(peer: &Value, outwards: bool) -> Vec<String> {
         };
         return vec![place.to_owned()];
     }
-    let Some(namespace) = peer.get("namespaceSelector") else { return vec!["itself".to_owned()] };
+    let Some(namespace) = peer.get("namespaceSelector") else {
+        let beside = &peer["podSelector"];
+        return if beside["matchLabels"]["cnpg.io/cluster"] == "postgres" { vec![INSTANCES.to_owned()] } else { selected(beside) };
+    };
     let labels = &namespace["matchLabels"];
     let known = match (
         labels["kubernetes.io/metadata.name"].as_str(),

@@ -26,9 +26,15 @@ fn every_container_is_locked_and_limited_and_of_a_named_version() {
                     assert!(spec["resources"][of][what].is_string(), "{place}: no {what} among its {of}");
                 }
             }
-            let image = spec["image"].as_str().unwrap();
-            let tag = image.rsplit('/').next().unwrap().split_once(':').map(|(_, tag)| tag);
-            assert!(tag.is_some_and(|tag| !tag.is_empty() && tag != "latest"), "{place}: {image}");
+            assert!(has_version(&spec["image"]), "{place}: {}", spec["image"]);
+        }
+        // Of these an operator makes the pods.
+        for broker in rendered.kind("RabbitmqCluster") {
+            assert!(has_version(&broker["spec"]["image"]), "{}: {}", rendered.overlay, broker["spec"]["image"]);
+        }
+        for cluster in rendered.kind("Cluster") {
+            let (image, catalogue) = (&cluster["spec"]["imageName"], &cluster["spec"]["imageCatalogRef"]);
+            assert!(has_version(image) || catalogue["major"].is_u64(), "{}: {image}, {catalogue}", rendered.overlay);
         }
         for volume in rendered.workloads().iter().flat_map(|workload| list(&pods(workload)["spec"]["volumes"])) {
             assert!(volume.get("hostPath").is_none(), "{}: {volume}", rendered.overlay);
@@ -40,6 +46,11 @@ fn every_container_is_locked_and_limited_and_of_a_named_version() {
             assert_eq!(namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "restricted", "{}", name(namespace));
         }
     }
+}
+
+fn has_version(image: &Value) -> bool {
+    let name = image.as_str().and_then(|image| image.rsplit('/').next());
+    name.and_then(|name| name.split_once(':')).is_some_and(|(_, tag)| !tag.is_empty() && tag != "latest")
 }
 
 #[test]
@@ -64,6 +75,24 @@ fn every_service_is_probed_at_its_own_admin_port_and_spread() {
     }
 }
 
+#[test]
+fn no_budget_holds_a_pod_that_is_not_ready_and_whoever_is_twice_has_one() {
+    for rendered in Rendered::all() {
+        for budget in rendered.kind("PodDisruptionBudget") {
+            let (place, spec) = (format!("{}: {}", rendered.overlay, name(budget)), &budget["spec"]);
+            assert_eq!((&spec["maxUnavailable"], &spec["unhealthyPodEvictionPolicy"]), (&json!(1), &json!("AlwaysAllow")), "{place}");
+            let deployment = rendered.named("Deployment", name(budget)).unwrap_or_else(|| panic!("{place}: of nobody"));
+            assert_eq!(spec["selector"], deployment["spec"]["selector"], "{place}");
+        }
+        for deployment in rendered.kind("Deployment").filter(|it| it["spec"]["replicas"].as_u64() > Some(1)) {
+            let place = format!("{}: {}", rendered.overlay, name(deployment));
+            assert!(rendered.named("PodDisruptionBudget", name(deployment)).is_some(), "{place}: no budget");
+            let spread = &pods(deployment)["spec"]["topologySpreadConstraints"];
+            assert!(list(spread).any(|over| over["topologyKey"] == "kubernetes.io/hostname"), "{place}: all on one node");
+        }
+    }
+}
+
 /// The binary first, by itself; only then the kubelet.
 #[test]
 fn a_pod_is_given_longer_to_stop_than_its_binary_takes() {
@@ -76,6 +105,10 @@ fn a_pod_is_given_longer_to_stop_than_its_binary_takes() {
             let before_s = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().unwrap_or_default();
             let given_s = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
             assert!(given_s >= before_s + grace_s + 5, "{place}: {given_s} s for {before_s} + {grace_s}");
+            // The cluster's autoscaler waits ten minutes at most for the pods of a node that it takes away.
+            let annotations = &pods(rendered.named("Deployment", service).unwrap())["metadata"]["annotations"];
+            let stays = annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false";
+            assert_eq!(stays, grace_s > 600, "{place}: may it be moved, with {grace_s} s of grace?");
             // An import may take six hours (fetch.whole_timeout); the transcoder's number is held against its code by its own test.
             let holds_s = match service {
                 "media-scanner" | "media-transcoder" | "media-captioner" => 6 * 3600,

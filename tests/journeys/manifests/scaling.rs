@@ -4,7 +4,10 @@ use media_domain::work::Queue;
 use media_messaging::topology::{Role, TOPOLOGY};
 use serde_json::json;
 
-use super::rendered::{Rendered, list};
+use super::{
+    rendered::{Rendered, list},
+    settings::{printed, setting},
+};
 
 #[test]
 fn workers_are_scaled_by_the_sum_of_their_queue_and_its_leases() {
@@ -26,9 +29,10 @@ fn workers_are_scaled_by_the_sum_of_their_queue_and_its_leases() {
             let modifiers = &spec["advanced"]["scalingModifiers"];
             assert_eq!(modifiers["formula"], "queue + leases", "{place}: side by side the larger of the two would count");
             assert_eq!(modifiers["metricType"], "AverageValue", "{place}");
-            // As many as one pod does at once: its setting, or the default of its binary.
-            let permits = if queue == Queue::Scan { "2" } else { "1" };
-            assert_eq!(modifiers["target"], permits, "{place}");
+            // As many as one pod does at once of whatever waits; of imports the scanner does one less than it may do of all (`desk`).
+            let permits: u64 = setting(&printed(rendered, worker), "permits").parse().unwrap();
+            let at_once = if queue == Queue::Scan { permits.saturating_sub(1).max(1) } else { permits };
+            assert_eq!(modifiers["target"], at_once.to_string(), "{place}");
             assert_eq!(spec["minReplicaCount"], 0, "{place}");
             assert!(spec["cooldownPeriod"].as_u64() >= Some(60), "{place}");
             assert!(spec["fallback"]["replicas"].as_u64() > Some(0), "{place}: without a broker to ask, nobody would be there");

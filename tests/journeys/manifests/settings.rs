@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, process::Command};
 
+use serde_json::Value;
+
 use super::rendered::{Rendered, SERVICES, list, pods};
 use crate::harness::program;
 
@@ -9,14 +11,13 @@ fn every_binary_takes_the_settings_that_it_is_given() {
     for rendered in Rendered::all() {
         for service in SERVICES {
             let place = format!("{}: {service}", rendered.overlay);
-            let environment = environment(rendered, service);
+            let (_, container) = rendered.service(service);
+            let environment = environment(rendered, container);
             assert!(environment.len() >= 3, "{place}: {environment:?}");
             let output = Command::new(program(service)).arg("--check").env_clear().envs(&environment).output().unwrap();
             assert!(output.status.success(), "{place}: {}", String::from_utf8_lossy(&output.stderr));
 
-            let (_, container) = rendered.service(service);
-            let output = Command::new(program(service)).arg("--print-settings").env_clear().envs(&environment).output().unwrap();
-            let told = String::from_utf8(output.stdout).unwrap();
+            let told = printed(rendered, service);
             for port in list(&container["ports"]) {
                 let listens = format!("listen = \"0.0.0.0:{}\"", port["containerPort"]);
                 assert!(told.contains(&listens), "{place}: it does not listen at {}", port["containerPort"]);
@@ -36,9 +37,38 @@ fn every_binary_takes_the_settings_that_it_is_given() {
     }
 }
 
-/// As the container would find it: what all are told, then what this one is.
-fn environment(rendered: &Rendered, service: &str) -> BTreeMap<String, String> {
+/// All settings of one of [`SERVICES`] in the place where it is put.
+pub fn printed(rendered: &Rendered, service: &str) -> String {
     let (_, container) = rendered.service(service);
+    printed_with(service, &environment(rendered, container))
+}
+
+pub fn printed_with(service: &str, environment: &BTreeMap<String, String>) -> String {
+    let output = Command::new(program(service)).arg("--print-settings").env_clear().envs(environment).output().unwrap();
+    assert!(output.status.success(), "{service}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// One of them, by the last part of its name.
+pub fn setting<'a>(printed: &'a str, name: &str) -> &'a str {
+    let value = |line: &'a str| line.strip_prefix(name)?.strip_prefix(" = ");
+    printed.lines().find_map(value).unwrap_or_else(|| panic!("no {name} in\n{printed}")).trim_matches('"')
+}
+
+/// `35s`, `10m`.
+pub fn seconds(duration: &str) -> u64 {
+    let (number, unit) = duration.split_at(duration.len() - 1);
+    let unit_s = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => panic!("a duration that this test does not know: {duration}"),
+    };
+    number.parse::<u64>().unwrap() * unit_s
+}
+
+/// As the container would find it: what all are told, then what this one is.
+pub fn environment(rendered: &Rendered, container: &Value) -> BTreeMap<String, String> {
     let mut environment = BTreeMap::new();
     for source in list(&container["envFrom"]) {
         let map = rendered.named("ConfigMap", source["configMapRef"]["name"].as_str().unwrap()).unwrap();
