@@ -18,7 +18,8 @@ const ANOTHER: &str = "MEDIA_POSTGRES";
 const INITDB_LIMIT: Duration = Duration::from_secs(60);
 
 /// Nothing here must survive a power cut, but all that was committed survives a kill: `fsync` is off, `synchronous_commit`
-/// is not. Every test has its pools, so there are many connections.
+/// is not. Every test has its pools, so there are many connections, and many databases, which are not to be looked
+/// through for what to vacuum every minute.
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -26,6 +27,8 @@ max_connections = 400
 shared_buffers = 128MB
 fsync = off
 full_page_writes = off
+autovacuum_naptime = 10min
+max_wal_size = 4GB
 log_min_duration_statement = 1s
 log_line_prefix = '%m %u@%d '
 ";

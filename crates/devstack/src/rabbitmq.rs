@@ -18,6 +18,11 @@ const NAME_SERVER: &str = "/usr/bin/epmd";
 const USER: &str = "media";
 const PASSWORD: &str = "media";
 
+/// Schedulers that spin while they wait, and queues of tests that are over, each of which tells its figures every five seconds, take the cores
+/// from the tests. Nobody reads those figures here.
+const AT_REST: &str =
+    "+sbwt none +sbwtdcpu none +sbwtdio none -rabbit quorum_tick_interval 60000 -rabbit collect_statistics_interval 60000";
+
 pub(crate) fn prepare(place: &Place<'_>) -> Result<(), DevstackError> {
     for folder in ["mnesia", "log"] {
         make_folder(&place.path(folder))?;
@@ -30,6 +35,7 @@ pub(crate) fn prepare(place: &Place<'_>) -> Result<(), DevstackError> {
          default_user = {USER}\n\
          default_pass = {PASSWORD}\n\
          disk_free_limit.absolute = 50MB\n\
+         management_agent.disable_metrics_collector = true\n\
          log.file = false\n\
          log.console = true\n",
         amqp = place.port(Port::Amqp),
@@ -62,8 +68,7 @@ pub(crate) fn launch(place: &Place<'_>) -> Result<Vec<ServerProcess>, DevstackEr
             ("RABBITMQ_ENABLED_PLUGINS_FILE", place.path("enabled_plugins").into()),
             ("RABBITMQ_MNESIA_BASE", place.path("mnesia").into()),
             ("RABBITMQ_LOG_BASE", place.path("log").into()),
-            // Schedulers that spin while they wait take the cores from the tests.
-            ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none".into()),
+            ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", AT_REST.into()),
         ],
         folder: &place.folder,
         log: place.log(),
