@@ -2,6 +2,7 @@
 //!
 //! - alerts_and_dashboards_name_only_what_the_binaries_tell
 //! - every_alert_has_its_runbook_and_every_runbook_its_alert
+//! - what_a_runbook_asks_postgres_can_be_asked
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,6 +20,7 @@ use promql_parser::{
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
+use sqlx::AssertSqlSafe;
 use tonic::Code;
 
 use crate::harness::{World, checkout, eventually, samples};
@@ -232,5 +234,18 @@ fn every_alert_has_its_runbook_and_every_runbook_its_alert() {
     for rule in &rules {
         assert_eq!(rule.annotations["runbook_url"], format!("docs/operations.md#{}", rule.alert.to_lowercase()), "{}", rule.alert);
         assert!(!rule.annotations["summary"].is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_a_runbook_asks_postgres_can_be_asked() {
+    let world = World::new("runbooks").await;
+    let sql = world.sql().await;
+    let question = Regex::new(r#"psql -\w*c "([^"]+)""#).unwrap();
+    let text = operations();
+    let questions: Vec<&str> = question.captures_iter(&text).map(|found| found.get(1).unwrap().as_str()).collect();
+    assert!(questions.len() > 3, "they were read: {questions:?}");
+    for asked in questions {
+        sqlx::query(AssertSqlSafe(asked)).fetch_all(&sql).await.unwrap_or_else(|error| panic!("{asked}: {error}"));
     }
 }

@@ -38,7 +38,8 @@ impl Binary {
         }
     }
 
-    pub(crate) fn role(self) -> DatabaseRole {
+    /// The role that it logs in to the database as.
+    pub fn role(self) -> DatabaseRole {
         match self {
             Self::Api => DatabaseRole::Api,
             Self::Relay => DatabaseRole::Relay,

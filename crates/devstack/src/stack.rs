@@ -28,6 +28,9 @@ pub struct StackOptions {
     pub folder: Option<PathBuf>,
     /// The SQL files that a database starts with.
     pub migrations: PathBuf,
+    /// Whether they are run at the start. Without, a Postgres of its own knows no role of ours until an isolated database is asked for:
+    /// a cluster to restore a backup into.
+    pub migrated: bool,
     /// The largest stream that clamd takes; what is longer is refused. Below 2 GiB.
     pub clamd_stream_bytes_max: u64,
     /// How long a server may take to come up.
@@ -41,6 +44,7 @@ impl Default for StackOptions {
             given: Given::default(),
             folder: None,
             migrations: checkout::file("migrations"),
+            migrated: true,
             clamd_stream_bytes_max: 512 << 20,
             start_limit: Duration::from_secs(90),
         }
@@ -68,7 +72,7 @@ pub struct Stack {
 
 impl Stack {
     /// Starts all that is not given, at the same time, and waits until each does its work; then migrates the template that
-    /// isolated databases are cloned from.
+    /// isolated databases are cloned from, unless the options say otherwise.
     ///
     /// # Errors
     /// `NotInstalled`, `DidNotStart` with the end of the log, `Migration`.
@@ -96,7 +100,9 @@ impl Stack {
             s3: options.given.s3.clone().map_or_else(|| seaweedfs::info(&place(Server::SeaweedFs)), Ok)?,
             migrations: options.migrations,
         };
-        template::prepare(&info.postgres, &info.migrations).await?;
+        if options.migrated {
+            template::prepare(&info.postgres, &info.migrations).await?;
+        }
         Ok(Self {
             info,
             ports,

@@ -70,6 +70,18 @@ pub fn video(width: u32, height: u32, seconds: u32) -> Vec<u8> {
     )
 }
 
+/// A film in which a machine says these words.
+pub fn talk(words: &str) -> Vec<u8> {
+    let folder = TempDir::new().unwrap();
+    let voice = folder.path().join("voice.wav").display().to_string();
+    run(Command::new("espeak-ng").args(["-v", "en-us", "-s", "145", "-w", &voice, words]));
+    let picture = "testsrc2=size=320x180:rate=25";
+    let picture =
+        ["-f", "lavfi", "-i", picture, "-i", &voice, "-shortest", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"];
+    let sound = ["-af", "adelay=500:all=1,aresample=48000", "-c:a", "aac", "-movflags", "+faststart"];
+    ffmpeg("talk.mp4", &[&picture[..], &sound].concat())
+}
+
 /// A still picture.
 pub fn picture(width: u32, height: u32) -> Vec<u8> {
     let picture = format!("testsrc2=size={width}x{height}:rate=1:duration=1");

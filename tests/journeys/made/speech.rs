@@ -19,7 +19,7 @@ async fn speech_is_written_down_and_players_see_it_only_when_it_is_approved() {
     let world = World::with("speech", &Binary::ALL).await;
     let consumer = world.consumer().await;
     let mut caller = world.caller().await;
-    let id = caller.upload(AssetKind::Video, "talk.mp4", &talk()).await;
+    let id = caller.upload(AssetKind::Video, "talk.mp4", &samples::talk(SPOKEN)).await;
     caller.until(&id, AssetStatus::Ready, LIMIT).await;
     let recorded = consumer.until(&id, "media.ai_artifact.recorded.v1", LIMIT).await;
     let transcript = consumer.until(&id, "media.transcript.created.v1", LIMIT).await;
@@ -124,16 +124,4 @@ fn assert_is_what_was_said(text: &str) {
     let said: Vec<String> = plain(SPOKEN).into_iter().filter(|word| !word.is_empty()).collect();
     let found = said.iter().filter(|word| heard.contains(word)).count();
     assert!(found * 10 >= said.len() * 8, "{found} of {} words: {text}", said.len());
-}
-
-/// A film in which a machine speaks.
-fn talk() -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let voice = folder.path().join("voice.wav").display().to_string();
-    samples::run(std::process::Command::new("espeak-ng").args(["-v", "en-us", "-s", "145", "-w", &voice, SPOKEN]));
-    let picture = "testsrc2=size=320x180:rate=25";
-    let picture =
-        ["-f", "lavfi", "-i", picture, "-i", &voice, "-shortest", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"];
-    let sound = ["-af", "adelay=500:all=1,aresample=48000", "-c:a", "aac", "-movflags", "+faststart"];
-    samples::ffmpeg("talk.mp4", &[&picture[..], &sound].concat())
 }
