@@ -18,3 +18,4 @@ mod retention;
 mod scale;
 mod sharing;
 mod sweeps;
+mod vital_signs;

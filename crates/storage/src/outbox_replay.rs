@@ -39,7 +39,8 @@ impl Outbox<'_> {
                 AND ($1::uuid IS NULL OR aggregate_id = $1) AND ($2::timestamptz IS NULL OR created_at >= $2)
                 AND ($3::timestamptz IS NULL OR created_at < $3) AND ($4::bigint IS NULL OR seq > $4)
               ORDER BY seq LIMIT $5)
-            UPDATE media.outbox o SET published_at = NULL FROM again WHERE o.seq = again.seq AND o.published_at IS NOT NULL RETURNING o.seq",
+            UPDATE media.outbox o SET published_at = NULL, replayed_at = clock_timestamp()
+            FROM again WHERE o.seq = again.seq AND o.published_at IS NOT NULL RETURNING o.seq",
             what.asset.map(|asset| asset.as_uuid()),
             what.from,
             what.before,

@@ -131,7 +131,7 @@ impl Uploads<'_> {
     /// Gives an asset's upload up, if it is open.
     pub(crate) async fn give_up(&mut self, asset: AssetId) -> Result<(), StorageError> {
         sqlx::query!(
-            "-- uploads.give_up\nUPDATE media.uploads SET state = 'aborting' WHERE asset_id = $1 AND state = 'open'",
+            "-- uploads.give_up\nUPDATE media.uploads SET state = 'aborting', finished_at = now() WHERE asset_id = $1 AND state = 'open'",
             asset.as_uuid()
         )
         .execute(self.0.connection())
@@ -146,8 +146,7 @@ impl Uploads<'_> {
     pub async fn advance(&mut self, id: UploadId, from: UploadState, to: UploadState) -> Result<(), StorageError> {
         let done = sqlx::query!(
             "-- uploads.advance
-            UPDATE media.uploads SET state = $3, finished_at = CASE WHEN $3 IN ('completed', 'aborted') THEN now() END
-            WHERE id = $1 AND state = $2",
+            UPDATE media.uploads SET state = $3, finished_at = now() WHERE id = $1 AND state = $2",
             id.as_uuid(),
             from.as_str(),
             to.as_str(),

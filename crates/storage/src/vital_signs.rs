@@ -10,12 +10,12 @@ use crate::{StorageError, across::Across};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueDepth {
     pub queue: Queue,
-    /// May begin, and has not.
+    /// Not begun, or given back: it may begin, or may within ten minutes, which is the longest that a release puts it off.
     pub waiting: u64,
     pub running: u64,
     /// Runs by its row, with a lease that is over: a janitor gives it back within its next turn.
     pub lapsed: u64,
-    /// For how long the oldest that waits might have begun.
+    /// How long ago the oldest that waits was planned, however often it was tried since.
     pub oldest: Duration,
 }
 
@@ -23,6 +23,15 @@ pub struct QueueDepth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxDepth {
     pub waiting: u64,
+    /// For how long the oldest waits: of one that is told again, since that was asked for.
+    pub oldest: Duration,
+}
+
+/// Erasures that are not done yet: also those of which a hold keeps something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenErasures {
+    pub open: u64,
+    /// How long ago the oldest was asked for.
     pub oldest: Duration,
 }
 
@@ -60,6 +69,27 @@ impl Across {
             .fetch_one(&self.pool)
             .await?;
         Ok(OutboxDepth { waiting: row.waiting.unsigned_abs(), oldest: age(row.oldest) })
+    }
+
+    /// Sweeps that remove from the store, each with how long the oldest has been due that is still there: zero where nothing is.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn sweep_lags(&self) -> Result<Vec<(String, Duration)>, StorageError> {
+        let rows =
+            sqlx::query!(r#"SELECT sweep AS "sweep!", oldest_seconds AS "oldest!" FROM media.sweep_lags()"#).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|row| (row.sweep, age(row.oldest))).collect())
+    }
+
+    /// Erasures that are not done yet.
+    ///
+    /// # Errors
+    /// [`StorageError::Unavailable`] and the like.
+    pub async fn open_erasures(&self) -> Result<OpenErasures, StorageError> {
+        let row = sqlx::query!(r#"SELECT waiting AS "open!", oldest_seconds AS "oldest!" FROM media.open_erasures()"#)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(OpenErasures { open: row.open.unsigned_abs(), oldest: age(row.oldest) })
     }
 
     /// How much work was given up that nobody has sent again, by why: a [`Reason`](media_domain::Reason), or the broker's word.

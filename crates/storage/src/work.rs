@@ -34,6 +34,8 @@ pub struct Lease {
     pub language: Option<String>,
     /// W3C trace context of what planned the work.
     pub traceparent: Option<String>,
+    /// Which worker holds it, by the name of its process.
+    pub owner: Option<String>,
 }
 
 /// What became of a wish for captions.
@@ -147,7 +149,8 @@ impl Work<'_> {
         let tenant = self.0.tenant();
         let row = sqlx::query!(
             "-- work.lookup_lease
-            SELECT asset_id, group_name, failures, language, traceparent FROM media.work WHERE id = $1 AND attempts = $2 AND state = 'running'",
+            SELECT asset_id, group_name, failures, language, traceparent, lease_owner FROM media.work
+            WHERE id = $1 AND attempts = $2 AND state = 'running'",
             work.as_uuid(),
             attempt,
         )
@@ -163,6 +166,7 @@ impl Work<'_> {
                 failures: row.failures.unsigned_abs(),
                 language: row.language,
                 traceparent: row.traceparent,
+                owner: row.lease_owner,
             })
         })
         .transpose()

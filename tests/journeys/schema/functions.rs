@@ -16,7 +16,7 @@ use super::{
 const MARKER: &str = "content of a's";
 
 /// What a function that sees across tenants may tell: whose row, which, and where it stands. A blob's name is made of ids.
-const TOLD: [&str; 14] = [
+const TOLD: [&str; 15] = [
     "attempt",
     "seq",
     "part",
@@ -31,6 +31,7 @@ const TOLD: [&str; 14] = [
     "oldest_seconds",
     "bytes",
     "reason",
+    "sweep",
 ];
 
 /// States of A's rows in which, between them, every function has something to tell.

@@ -92,7 +92,7 @@ async fn an_upload_is_unfinished_when_given_up_or_abandoned() {
     assert!(found.iter().all(|found| found.tenant == owner));
 }
 
-async fn open_upload(place: &Place, tenant: TenantId, n: usize, state: UploadState) -> UploadId {
+pub async fn open_upload(place: &Place, tenant: TenantId, n: usize, state: UploadState) -> UploadId {
     let asset = place.asset(tenant, Kind::Video).await;
     let id = UploadId::generate();
     let s3_upload_id = format!("upload-{n}");
