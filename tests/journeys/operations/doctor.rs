@@ -128,6 +128,9 @@ async fn a_relay_that_is_away_shows_in_the_outbox() {
     assert_eq!((code, verdicts(&findings)["broker"]), (4, "broken"), "{findings:#?}");
 }
 
+/// What a janitor tells after all else.
+const LAST_TOLD: &str = "media_erasure_oldest_seconds";
+
 /// What dashboards and alerts read.
 #[tokio::test(flavor = "multi_thread")]
 async fn how_far_behind_the_service_is_can_be_read_as_metrics() {
@@ -135,8 +138,10 @@ async fn how_far_behind_the_service_is_can_be_read_as_metrics() {
     let mut caller = world.caller().await;
     let asset = caller.create(caller.request(media_proto::v1::AssetKind::Subtitle, "a.vtt", 10)).await.asset.unwrap().id;
     let sql = world.sql().await;
-    let waiting = "INSERT INTO media.work (id, tenant_id, asset_id, queue, group_name, not_before)
-                   SELECT id, tenant_id, id, 'transcode', 'probe', clock_timestamp() - interval '90 seconds' FROM media.assets WHERE id = $1::uuid";
+    // As what was just given back: planned a while ago, and not to be tried at once.
+    let waiting = "INSERT INTO media.work (id, tenant_id, asset_id, queue, group_name, created_at, not_before)
+                   SELECT id, tenant_id, id, 'transcode', 'probe', clock_timestamp() - interval '90 seconds', clock_timestamp() + interval '9 minutes'
+                   FROM media.assets WHERE id = $1::uuid";
     let id: uuid::Uuid = asset.parse::<media_domain::AssetId>().unwrap().as_uuid();
     sqlx::query(waiting).bind(id).execute(&sql).await.unwrap();
     let given_up = "INSERT INTO media.dead_letters (id, tenant_id, queue, reason, body) SELECT id, tenant_id, 'scan', 'worker_lost', '{}' FROM media.assets";
@@ -146,7 +151,7 @@ async fn how_far_behind_the_service_is_can_be_read_as_metrics() {
     let janitor = world.start(Binary::Janitor, &[]).await;
     let metrics = eventually("the gauges are told", LIMIT, async || {
         let text = janitor.metrics().await.unwrap();
-        if text.contains("media_stored_bytes") { Ok(text) } else { Err(text) }
+        if text.contains(LAST_TOLD) { Ok(text) } else { Err(text) }
     })
     .await;
     let value = |name: &str| -> f64 {
@@ -158,5 +163,29 @@ async fn how_far_behind_the_service_is_can_be_read_as_metrics() {
     assert!(value("media_queue_oldest_seconds{queue=\"transcode\"}") >= 90.0);
     assert!(value("media_outbox_waiting") >= 1.0 && value("media_dead_letters_open{reason=\"worker_lost\"}") == 1.0);
     assert_eq!(value(&format!("media_stored_bytes{{tenant=\"{}\"}}", caller.tenant)), 4711.0);
+    for nothing in [
+        "media_sweep_lag_seconds{sweep=\"doomed_blobs\"}",
+        "media_sweep_lag_seconds{sweep=\"abandoned_uploads\"}",
+        "media_erasures_open",
+        "media_erasure_oldest_seconds",
+    ] {
+        assert_eq!(value(nothing), 0.0, "{nothing}");
+    }
     assert_eq!(value("media_build_info{service=\"media-janitor\""), 1.0);
+}
+
+/// Alerts on what is not told are silent.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_keeps_nothing_else_from_being_told() {
+    let mut world = World::new("vital-signs-apart").await;
+    let sql = world.sql().await;
+    sqlx::query("REVOKE EXECUTE ON FUNCTION media.queue_depths() FROM media_janitor").execute(&sql).await.unwrap();
+    let janitor = world.start(Binary::Janitor, &[]).await;
+    let metrics = eventually("the others are told", LIMIT, async || {
+        let text = janitor.metrics().await.unwrap();
+        if text.contains(LAST_TOLD) { Ok(text) } else { Err(text) }
+    })
+    .await;
+    assert!(metrics.contains("media_outbox_oldest_seconds"), "{metrics}");
+    assert!(!metrics.contains("media_queue_oldest_seconds"), "this one could not be read: {metrics}");
 }

@@ -1,4 +1,5 @@
-//! How late a sweep is: of what it swept in its turn, how long ago the longest due became so. 0 after a turn that had nothing to do.
+//! How late a sweep is: of what it swept in its turn, how long ago the longest due became so. 0 after a turn that had nothing to do. Of those
+//! that the rows themselves tell of (`vital_signs`) none does this.
 
 use std::time::Duration;
 
