@@ -119,6 +119,9 @@ async fn an_upload_that_cannot_be_cleared_away_leaves_the_others_their_turn() {
         if states == ["aborting", "aborted"] { Ok(()) } else { Err(states) }
     })
     .await;
+    let logs = janitor.log().unwrap();
+    let told = logs.lines().find(|line| line.contains("a row cannot be swept")).expect("it says which");
+    assert!(told.contains(&ids[0]) && told.contains(&caller.tenant.to_string()), "{told}");
     for id in ids {
         assert_eq!(caller.get(&id).await.asset.unwrap().failure_reason, "upload_abandoned");
     }

@@ -19,6 +19,7 @@ use media_storage::{
 use media_worker::{JobError, Progress, Work};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::sniff;
 
@@ -136,6 +137,12 @@ impl Scanner {
             self.expect(lease, &after).await?;
             // A move is copy, commit, delete: the janitor removes what was left after the commit has doomed it.
             self.blobs.copy(&asset.blob, &after).await.map_err(store)?;
+        }
+        if verdict == Verdict::Infected {
+            warn!(
+                asset.id = %lease.asset, tenant.id = %lease.tenant, work.id = %lease.work, signature,
+                "the file is infected, and goes into quarantine"
+            );
         }
         metrics::counter!("media_scans_total", "verdict" => verdict.as_str()).increment(1);
         metrics::counter!("media_scanned_bytes_total").increment(pass.size_bytes);

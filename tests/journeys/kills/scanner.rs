@@ -19,4 +19,9 @@ async fn a_scanner_killed_in_mid_scan_is_followed_by_one_that_scans_it_once() {
     let _second = scene.worker(Binary::Scanner).await;
     scene.assert_ready_once(&id).await;
     assert_eq!((scene.attempts(&id, "scan").await, scene.attempts(&id, "probe").await), (2, 1));
+    let logs = scene.world.logs();
+    let told = logs.lines().find(|line| line.contains("a lease was lost")).expect("the janitor says so");
+    for known in [id.as_str(), scene.caller.tenant.to_string().as_str(), "work.id", "lease.owner"] {
+        assert!(told.contains(known), "{known}: {told}");
+    }
 }

@@ -53,6 +53,11 @@ async fn a_released_file_passes_a_new_scan_and_comes_back() {
     let listed = caller.quarantine.list_quarantined(ListQuarantinedRequest::default()).await.unwrap().into_inner().assets;
     let [found] = listed.as_slice() else { panic!("{listed:?}") };
     assert!(found.signature.contains("Eicar") && found.decisions.is_empty(), "{found:?}");
+    let logs = world.logs();
+    let told = logs.lines().find(|line| line.contains("the file is infected")).expect("the scanner says so");
+    for known in [&id, &caller.tenant.to_string(), &found.signature] {
+        assert!(told.contains(known.as_str()), "{known}: {told}");
+    }
     assert_eq!(refused(original(&mut caller, &id).await), reason(Code::FailedPrecondition, "ASSET_QUARANTINED"));
 
     let asset = caller.quarantine.release_asset(release(&id)).await.unwrap().into_inner().asset.unwrap();

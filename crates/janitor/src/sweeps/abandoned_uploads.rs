@@ -4,7 +4,7 @@ use media_blobs::{BlobError, UploadHandle};
 use media_domain::{Reason, Status};
 use media_storage::{across::UnfinishedUpload, uploads::UploadState};
 
-use super::{Janitor, all_due::all_due, lost_completions};
+use super::{Janitor, Whose, all_due::all_due, lost_completions};
 
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
     let across = janitor.database.across_tenants();
@@ -12,6 +12,7 @@ pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
         "abandoned_uploads",
         async |most| across.unfinished_uploads(janitor.config.abandoned_after, most).await,
         |unfinished| unfinished.upload,
+        |unfinished| Whose::asset(unfinished.tenant, unfinished.asset),
         async |unfinished| end(janitor, unfinished).await,
     )
     .await

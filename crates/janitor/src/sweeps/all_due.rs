@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt::Display, hash::Hash};
 use media_blobs::BlobError;
 use media_storage::StorageError;
 
-use super::{BATCH, is_done_elsewhere, swept};
+use super::{BATCH, Whose, is_done_elsewhere, swept};
 
 /// After so many failures a turn ends; rows after them have to wait.
 const FAILURES_MAX: usize = 1000;
@@ -13,14 +13,15 @@ const FAILURES_MAX: usize = 1000;
 const AWAY_AFTER: usize = 5;
 
 /// Sweeps batch after batch; answers how many rows were swept. `due` tells the first rows that are due, as many as it is asked for. It
-/// goes on telling those that could not be swept, so each batch is asked for beyond them.
+/// goes on telling those that could not be swept, so each batch is asked for beyond them. `key` and `whose` say which row it was.
 ///
 /// # Errors
 /// If `due` fails.
-pub async fn all_due<T, K: Eq + Hash + Display>(
+pub(super) async fn all_due<T, K: Eq + Hash + Display>(
     name: &'static str,
     due: impl AsyncFn(i32) -> Result<Vec<T>, StorageError>,
     key: impl Fn(&T) -> K,
+    whose: impl Fn(&T) -> Whose,
     sweep: impl AsyncFn(T) -> anyhow::Result<bool>,
 ) -> anyhow::Result<u64> {
     let (mut count, mut failures, mut away) = (0, 0, 0);
@@ -32,13 +33,13 @@ pub async fn all_due<T, K: Eq + Hash + Display>(
             break;
         }
         for row in batch {
-            let key = key(&row);
+            let (key, whose) = (key(&row), whose(&row));
             let outcome = sweep(row).await;
             if let Err(error) = &outcome {
                 failures += usize::from(!is_done_elsewhere(error));
             }
             away = if is_away(&outcome) { away + 1 } else { 0 };
-            match swept(name, &key, outcome) {
+            match swept(name, whose, &key, outcome) {
                 0 => {
                     left.insert(key);
                 }
@@ -64,6 +65,8 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
     };
 
+    use media_domain::TenantId;
+
     use super::*;
 
     /// Sweeps rows by their numbers, of which those below `stuck` cannot be swept: how many were, what is left, and how many tries it took.
@@ -78,7 +81,7 @@ mod tests {
             rows.lock().unwrap().retain(|other| *other != row);
             Ok(true)
         };
-        let count = all_due("rows", due, |row| *row, sweep).await.unwrap();
+        let count = all_due("rows", due, |row| *row, |_| Whose::tenant(TenantId::NOBODY), sweep).await.unwrap();
         (count, rows.into_inner().unwrap(), tries.into_inner())
     }
 

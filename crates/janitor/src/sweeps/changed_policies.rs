@@ -3,7 +3,7 @@
 
 use media_domain::TenantId;
 
-use super::{BATCH, Janitor, swept};
+use super::{BATCH, Janitor, Whose, swept};
 
 /// How often a tenant's turn comes before the others of this sweep wait for the next.
 const TURNS: usize = 100;
@@ -13,7 +13,7 @@ pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
     for _ in 0..TURNS {
         let mut done = 0;
         for tenant in janitor.database.across_tenants().changed_policies(BATCH).await? {
-            done += swept("changed_policies", &tenant, apply(janitor, tenant).await);
+            done += swept("changed_policies", Whose::tenant(tenant), &tenant, apply(janitor, tenant).await);
         }
         count += done;
         if done == 0 {

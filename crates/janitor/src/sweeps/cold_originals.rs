@@ -14,7 +14,7 @@ use media_domain::{
 };
 use tokio::time::timeout;
 
-use super::{BATCH, Janitor, lag::Lag, swept};
+use super::{BATCH, Janitor, Whose, lag::Lag, swept};
 
 const NAME: &str = "cold_originals";
 /// How long the store may take for one object, of 64 GiB at the most.
@@ -30,7 +30,7 @@ pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
         let is_full = i32::try_from(due.len()).is_ok_and(|due| due == BATCH);
         let mut done = 0;
         for (tenant, blob) in due {
-            done += swept(NAME, &blob.key, archive(janitor, tenant, &blob, class, &mut lag).await);
+            done += swept(NAME, Whose::blob(tenant, &blob), &blob.key, archive(janitor, tenant, &blob, class, &mut lag).await);
         }
         count += done;
         // What cannot be swept now is left for the next turn.

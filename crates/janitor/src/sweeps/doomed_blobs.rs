@@ -2,7 +2,7 @@
 
 use media_domain::{BlobName, TenantId, archive::ArchiveState};
 
-use super::{Janitor, all_due::all_due};
+use super::{Janitor, Whose, all_due::all_due};
 
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
     let across = janitor.database.across_tenants();
@@ -10,6 +10,7 @@ pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
         "doomed_blobs",
         async |most| across.doomed_blobs(most).await,
         |(_, blob)| format!("{}/{}", blob.bucket, blob.key),
+        |(tenant, blob)| Whose::blob(*tenant, blob),
         async |(tenant, blob)| erase(janitor, tenant, &blob).await,
     )
     .await

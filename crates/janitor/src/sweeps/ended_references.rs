@@ -2,7 +2,7 @@
 
 use media_domain::{AssetId, TenantId};
 
-use super::{BATCH, Janitor, lag::Lag, swept};
+use super::{BATCH, Janitor, Whose, lag::Lag, swept};
 
 const NAME: &str = "ended_references";
 
@@ -13,7 +13,7 @@ pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
         let is_full = i32::try_from(due.len()).is_ok_and(|due| due == BATCH);
         let mut done = 0;
         for (tenant, asset) in due {
-            done += swept(NAME, &asset, end(janitor, tenant, asset, &mut lag).await);
+            done += swept(NAME, Whose::asset(tenant, asset), &asset, end(janitor, tenant, asset, &mut lag).await);
         }
         count += done;
         // What cannot be swept now is left for the next turn.

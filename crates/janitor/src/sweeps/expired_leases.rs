@@ -2,8 +2,9 @@
 
 use media_domain::{Reason, command::Delay, work::Queue};
 use media_storage::{across::Claimed, work::MAX_FAILURES};
+use tracing::warn;
 
-use super::{BATCH, Janitor, swept};
+use super::{BATCH, Janitor, Whose, swept};
 
 const SAID: &str = "the worker was lost";
 
@@ -17,7 +18,7 @@ pub fn count_from_zero() {
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
     let mut count = 0;
     for expired in janitor.database.across_tenants().expired_leases(BATCH).await? {
-        count += swept("expired_leases", &expired.work, take_back(janitor, expired).await);
+        count += swept("expired_leases", Whose::tenant(expired.tenant), &expired.work, take_back(janitor, expired).await);
     }
     Ok(count)
 }
@@ -39,5 +40,9 @@ async fn take_back(janitor: &Janitor, expired: Claimed) -> anyhow::Result<bool> 
     }
     tx.commit().await?;
     metrics::counter!("media_leases_lost_total", "queue" => lease.group.queue().as_str()).increment(1);
+    warn!(
+        asset.id = %lease.asset, tenant.id = %lease.tenant, work.id = %lease.work, job.group = %lease.group, job.attempt = lease.attempt,
+        lease.owner = lease.owner, failures, "a lease was lost: its worker died, or stood still for longer than the lease"
+    );
     Ok(true)
 }

@@ -3,7 +3,7 @@
 
 use media_domain::{AssetId, TenantId};
 
-use super::{Janitor, all_due::all_due};
+use super::{Janitor, Whose, all_due::all_due};
 
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
     let across = janitor.database.across_tenants();
@@ -11,6 +11,7 @@ pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
         "left_followers",
         async |most| across.left_followers(most).await,
         |(_, leader)| *leader,
+        |(tenant, leader)| Whose::asset(*tenant, *leader),
         async |(tenant, leader)| release(janitor, tenant, leader).await,
     )
     .await

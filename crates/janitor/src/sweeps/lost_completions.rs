@@ -3,7 +3,7 @@
 
 use media_storage::{across::UnfinishedUpload, uploads::UploadState};
 
-use super::{Janitor, swept};
+use super::{Janitor, Whose, swept};
 
 const NAME: &str = "lost_completions";
 /// The most that are asked for in one turn, the oldest first: each costs the store a question.
@@ -12,7 +12,7 @@ const AT_ONCE: i32 = 10_000;
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
     let mut count = 0;
     for unfinished in janitor.database.across_tenants().unfinished_uploads(janitor.config.lost_after, AT_ONCE).await? {
-        count += swept(NAME, &unfinished.upload, find(janitor, unfinished).await);
+        count += swept(NAME, Whose::asset(unfinished.tenant, unfinished.asset), &unfinished.upload, find(janitor, unfinished).await);
     }
     Ok(count)
 }

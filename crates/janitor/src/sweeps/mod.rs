@@ -18,11 +18,11 @@ mod running_erasures;
 mod stale_output_uploads;
 mod unsettled_archives;
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use anyhow::Context as _;
-use media_blobs::Blobs;
-use media_domain::archive::ArchiveClass;
+use media_blobs::{Blobs, Key};
+use media_domain::{AssetId, BlobName, TenantId, archive::ArchiveClass};
 use media_runtime::Context;
 use media_storage::{Database, StorageError};
 use serde::{Deserialize, Serialize};
@@ -62,15 +62,40 @@ pub struct SweepsConfig {
 /// How many rows a sweep takes at a time.
 pub(crate) const BATCH: i32 = 100;
 
+/// Whose a row of a sweep is, by which what is said of it is found among all that is said of a tenant, or an asset.
+#[derive(Clone, Copy)]
+struct Whose {
+    tenant: TenantId,
+    asset: Option<AssetId>,
+}
+
+impl Whose {
+    fn tenant(tenant: TenantId) -> Self {
+        Self { tenant, asset: None }
+    }
+
+    fn asset(tenant: TenantId, asset: AssetId) -> Self {
+        Self { tenant, asset: Some(asset) }
+    }
+
+    /// A key has the asset for which its object was made.
+    fn blob(tenant: TenantId, blob: &BlobName) -> Self {
+        Self { tenant, asset: blob.key.parse::<Key>().ok().map(|key| key.asset) }
+    }
+}
+
 /// Counts one row of a sweep. A row that cannot be swept is told and left for the next turn: it must not keep the others from
 /// theirs. One that somebody else swept meanwhile is done.
-fn swept(name: &'static str, row: &dyn std::fmt::Display, outcome: anyhow::Result<bool>) -> u64 {
+fn swept(name: &'static str, whose: Whose, row: &dyn Display, outcome: anyhow::Result<bool>) -> u64 {
     match outcome {
         Ok(done) => u64::from(done),
         Err(error) if is_done_elsewhere(&error) => 0,
         Err(error) => {
             metrics::counter!("media_sweep_failures_total", "sweep" => name).increment(1);
-            warn!(sweep = name, row = %row, error = format!("{error:#}"), "a row cannot be swept; it is tried again at the next turn");
+            warn!(
+                sweep = name, row = %row, tenant.id = %whose.tenant, asset.id = whose.asset.map(tracing::field::display),
+                error = format!("{error:#}"), "a row cannot be swept; it is tried again at the next turn"
+            );
             0
         }
     }

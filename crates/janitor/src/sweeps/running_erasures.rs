@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use media_blobs::keys;
 use media_domain::{AssetId, ErasureId, TenantId};
 
-use super::{BATCH, Janitor, all_due::all_due, swept};
+use super::{BATCH, Janitor, Whose, all_due::all_due, swept};
 
 const NAME: &str = "running_erasures";
 
@@ -16,6 +16,7 @@ pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
         NAME,
         async |most| across.running_erasures(most).await,
         |(_, erasure)| *erasure,
+        |(tenant, _)| Whose::tenant(*tenant),
         async |(tenant, erasure)| {
             assets_swept.fetch_add(assets(janitor, tenant, erasure).await?, Ordering::Relaxed);
             settle(janitor, tenant, erasure).await
@@ -33,7 +34,7 @@ async fn assets(janitor: &Janitor, tenant: TenantId, erasure: ErasureId) -> anyh
         let left = tx.erasures().assets_left(erasure, after, BATCH).await?;
         drop(tx);
         for asset in &left {
-            count += swept(NAME, asset, erase(janitor, tenant, erasure, *asset).await);
+            count += swept(NAME, Whose::asset(tenant, *asset), asset, erase(janitor, tenant, erasure, *asset).await);
         }
         match left.last() {
             Some(last) if i32::try_from(left.len()).is_ok_and(|left| left == BATCH) => after = Some(*last),

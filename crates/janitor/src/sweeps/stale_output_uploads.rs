@@ -3,7 +3,7 @@
 use media_blobs::UploadHandle;
 use media_domain::{TenantId, WorkId};
 
-use super::{Janitor, all_due::all_due};
+use super::{Janitor, Whose, all_due::all_due};
 
 pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
     let across = janitor.database.across_tenants();
@@ -11,6 +11,7 @@ pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
         "stale_output_uploads",
         async |most| across.stale_output_uploads(most).await,
         |(_, work)| *work,
+        |(tenant, _)| Whose::tenant(*tenant),
         async |(tenant, work)| clear(janitor, tenant, work).await,
     )
     .await

@@ -8,7 +8,7 @@ use media_domain::{
 use media_storage::archive::Unsettled;
 use time::OffsetDateTime;
 
-use super::{BATCH, Janitor, cold_originals, swept};
+use super::{BATCH, Janitor, Whose, cold_originals, swept};
 
 const NAME: &str = "unsettled_archives";
 
@@ -16,7 +16,7 @@ pub async fn sweep(janitor: &Janitor) -> anyhow::Result<u64> {
     let mut count = 0;
     let across = janitor.database.across_tenants();
     for (tenant, blob) in across.unsettled_archives(cold_originals::LOST_AFTER, janitor.config.restores_every, BATCH).await? {
-        count += swept(NAME, &blob.key, settle(janitor, tenant, &blob).await);
+        count += swept(NAME, Whose::blob(tenant, &blob), &blob.key, settle(janitor, tenant, &blob).await);
     }
     Ok(count)
 }
