@@ -21,6 +21,9 @@ impl Settings for RelayConfig {
         if !(1..=10_000).contains(&self.drain.batch) {
             problems.push(Problem::new("drain.batch", "must be between 1 and 10000"));
         }
+        if self.drain.poll.is_zero() {
+            problems.push(Problem::new("drain.poll", "must be longer than nothing"));
+        }
         if self.amqp.publish_timeout.as_secs() > 20 {
             problems.push(Problem::new(
                 "amqp.publish_timeout",
@@ -38,5 +41,12 @@ mod tests {
     #[test]
     fn the_defaults_are_good() {
         media_runtime::check_defaults::<RelayConfig>(include_str!("../defaults.toml")).unwrap();
+    }
+
+    #[test]
+    fn a_poll_without_a_pause_is_refused() {
+        let defaults = include_str!("../defaults.toml").replace("poll = \"1s\"", "poll = \"0s\"");
+        let refused = media_runtime::check_defaults::<RelayConfig>(&defaults).unwrap_err();
+        assert_eq!(refused.0, [Problem::new("drain.poll", "must be longer than nothing")]);
     }
 }

@@ -121,12 +121,41 @@ impl WorkerConfig {
         if self.permits == 0 {
             problems.push(Problem::new("worker.permits", "must be at least 1"));
         }
-        if self.heartbeat * 3 > self.lease {
+        // The first is a rhythm, which there has to be; the other would let an idle worker ask without a pause.
+        for (place, every) in [("worker.heartbeat", self.heartbeat), ("worker.idle_poll", self.idle_poll)] {
+            if every.is_zero() {
+                problems.push(Problem::new(place, "must be longer than nothing"));
+            }
+        }
+        if self.heartbeat.saturating_mul(3) > self.lease {
             problems.push(Problem::new(
                 "worker.heartbeat",
                 "must be at most a third of worker.lease: one that is late must not lose the lease",
             ));
         }
         problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_end_or_spin_a_worker_is_refused_by_its_name() {
+        let good = WorkerConfig {
+            permits: 1,
+            lease: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(4),
+            idle_poll: Duration::from_secs(30),
+        };
+        let refused = |config: &WorkerConfig| config.problems().iter().map(|it| it.place().to_owned()).collect::<Vec<_>>();
+        let nothing = Duration::ZERO;
+        assert!(refused(&good).is_empty());
+        assert_eq!(refused(&WorkerConfig { heartbeat: nothing, ..good.clone() }), ["worker.heartbeat"]);
+        assert_eq!(refused(&WorkerConfig { idle_poll: nothing, ..good.clone() }), ["worker.idle_poll"]);
+        assert_eq!(refused(&WorkerConfig { permits: 0, ..good.clone() }), ["worker.permits"]);
+        assert_eq!(refused(&WorkerConfig { lease: nothing, ..good.clone() }), ["worker.heartbeat"]);
+        assert_eq!(refused(&WorkerConfig { heartbeat: Duration::MAX, ..good }), ["worker.heartbeat"]);
     }
 }

@@ -29,6 +29,11 @@ impl Refusal {
     pub(super) fn expected(&self) -> &str {
         self.0.strip_prefix("expects ").unwrap_or(&self.0)
     }
+
+    /// The field that a table lacks.
+    pub(super) fn missing(&self) -> Option<&str> {
+        self.0.strip_prefix("missing field `")?.strip_suffix('`')
+    }
 }
 
 impl de::Error for Refusal {

@@ -283,3 +283,26 @@ fn secrets_do_not_show() {
     let shown = format!("{:?}", load_with(None, &[("MEDIA__S3__SECRET", "hunter2"), ("MEDIA__S3__EXTRA__A", "hunter2")]).unwrap());
     assert!(!shown.contains("hunter2"), "{shown}");
 }
+
+#[test]
+fn a_list_in_which_a_secret_is_given_is_said_to_be_one() {
+    #[derive(Debug, Deserialize, Serialize)]
+    struct Key {
+        id: String,
+        #[serde(serialize_with = "hidden")]
+        secret: SecretString,
+    }
+    #[derive(Debug, Deserialize, Serialize)]
+    struct Ring {
+        names: Vec<String>,
+        keys: Vec<Key>,
+    }
+    impl Settings for Ring {}
+    let page = page::<Ring>("ring", "# Who signs.\nnames = []\n# What they sign with.\nkeys = []\n").unwrap();
+    for row in [
+        "| `names` | `MEDIA__NAMES` | a list, each a text |",
+        "| `keys` | `MEDIA__KEYS` | secret: a list, each a table of `id`, `secret` |",
+    ] {
+        assert!(page.contains(row), "{row} is not in {page}");
+    }
+}
