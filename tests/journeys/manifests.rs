@@ -17,6 +17,7 @@
 //! - clamd_reads_all_that_it_is_sent_for_as_long_as_the_scanner_waits
 //! - the_buckets_are_there_or_their_command_fails
 //! - the_doctor_is_told_of_no_address_that_is_its_own
+//! - prometheus_finds_each_service_under_its_name_at_its_admin_port_and_nothing_else
 //! - every_image_has_a_list_of_packages_a_target_and_a_place_in_the_bake_file
 //! - with_compose_every_binary_is_locked_as_in_a_cluster_and_takes_its_settings
 //! - with_compose_who_needs_something_waits_until_it_is_there
@@ -29,4 +30,5 @@ mod references;
 mod rendered;
 mod scaling;
 mod servers;
+mod scraped;
 mod settings;
