@@ -29,6 +29,6 @@ mod pods;
 mod references;
 mod rendered;
 mod scaling;
-mod servers;
 mod scraped;
+mod servers;
 mod settings;

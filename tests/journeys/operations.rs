@@ -19,8 +19,8 @@
 //! - doctor::what_is_broken_is_named_with_what_to_do
 //! - doctor::a_relay_that_is_away_shows_in_the_outbox
 //! - doctor::how_far_behind_the_service_is_can_be_read_as_metrics
-//! - second_login::a_second_login_does_all_that_the_first_did
 //! - doctor::what_cannot_be_read_keeps_nothing_else_from_being_told
+//! - second_login::a_second_login_does_all_that_the_first_did
 //! - typed::an_operator_types_each_verb
 //! - typed::a_person_renames_keeps_and_finds_an_asset_and_ends_its_urls
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use media_domain::TenantId;
+use media_domain::{Reason, TenantId};
 use media_runtime::Context;
 use media_storage::{Database, StorageError, across::Across};
 use tokio::time::{MissedTickBehavior, interval};
@@ -20,7 +20,9 @@ pub async fn watch<C>(cx: &Context<C>, database: &Database) {
     let stop = &cx.shutdown.soft;
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = Told::default();
+    // From the start: of what is never told nobody can say that it is missing.
+    let ours = Reason::ALL.iter().filter(|reason| reason.is_ours()).map(|reason| reason.as_str().to_owned()).collect();
+    let mut told = Told { reasons: ours, ..Told::default() };
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         stop.run_until_cancelled(tell(&database.across_tenants(), &mut told)).await;
     }

@@ -402,12 +402,14 @@ fn outgrown() -> JobError {
 /// What a failed child means for the job. The child's own words may come out of the file: they are logged for whoever looks for a fault.
 fn refusal(failure: ChildFailure) -> JobError {
     let permanent = |reason, detail: &str| JobError::Permanent { reason, detail: detail.to_owned() };
+    if !failure.said.is_empty() {
+        tracing::debug!(failure.kind = ?failure.kind, failure.said = failure.said, "what the child said of its failure");
+    }
     match failure.kind {
         FailureKind::Cancelled => JobError::Stopped,
         FailureKind::SourceFailed | FailureKind::OutputFailed => storage_failed(failure),
         kind => {
             tracing::warn!(failure.kind = ?kind, failure.text = failure.text, "the child's work failed");
-            tracing::debug!(failure.said = failure.said, "what the child said of it");
             match kind {
                 FailureKind::Unsupported => permanent(Reason::Unsupported, "the file's type, codec or shape is not processed"),
                 FailureKind::Corrupt => permanent(Reason::Corrupt, "the file holds less than it promises, or cannot be read"),
