@@ -37,7 +37,10 @@ fn matchers(metric: &str, label: &str) -> Vec<(String, Matcher)> {
 
 #[test]
 fn given_up_work_wakes_somebody_exactly_where_the_fault_is_ours() {
-    for (place, matcher) in matchers("media_dead_letters_open", "reason") {
+    let mut left_out = matchers("media_dead_letters_open", "reason");
+    left_out.retain(|(_, matcher)| matches!(matcher.op, MatchOp::NotRe(_)));
+    assert!(!left_out.is_empty(), "no alert leaves anything out");
+    for (place, matcher) in left_out {
         for reason in Reason::ALL {
             assert_eq!(matcher.is_match(reason.as_str()), reason.is_ours(), "{place}: {reason}");
         }
