@@ -74,11 +74,11 @@ fn methods() -> Vec<(String, bool)> {
 /// A stream takes as long as its caller likes.
 #[test]
 fn exactly_the_methods_that_stream_are_no_slow_calls() {
+    let words = Regex::new("[A-Za-z]+").unwrap();
     for (place, matcher) in matchers("media_rpc_seconds", "method") {
         for (method, streams) in methods() {
             assert_eq!(matcher.is_match(&method), !streams, "{place}: {method}");
         }
-        let words = Regex::new("[A-Za-z]+").unwrap();
         for word in words.find_iter(&matcher.value) {
             let ending = format!("/{}", word.as_str());
             assert!(methods().iter().any(|(method, _)| method.ends_with(&ending)), "{place}: no method is {}", word.as_str());
