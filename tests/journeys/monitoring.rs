@@ -212,6 +212,11 @@ async fn alerts_and_dashboards_name_only_what_the_binaries_tell() {
         .collect();
     assert!(faults.is_empty(), "{faults:#?}");
 
+    // What somebody looks at first is on a dashboard.
+    let shown: Vec<&str> = expressions.iter().filter(|(place, _)| place.contains(".json")).map(|(_, expr)| expr.as_str()).collect();
+    let hidden: Vec<_> = LOOKED_AT_FIRST.iter().filter(|metric| !shown.iter().any(|expr| expr.contains(**metric))).collect();
+    assert!(hidden.is_empty(), "on no dashboard: {hidden:?}");
+
     // What is told and described nowhere is found by nobody.
     let described = described();
     let families: BTreeSet<&str> = told.keys().map(|name| family(name)).filter(|name| name.starts_with("media_")).collect();
@@ -221,6 +226,22 @@ async fn alerts_and_dashboards_name_only_what_the_binaries_tell() {
         described.iter().filter(|name| !families.contains(name.as_str())).filter(|name| !ON_OCCASION.contains(&name.as_str())).collect();
     assert!(invented.is_empty(), "in docs/operations.md, and nobody tells it: {invented:?}");
 }
+
+/// Rate, errors and duration of calls, then how work, storage and what scans find are.
+const LOOKED_AT_FIRST: [&str; 12] = [
+    "media_rpc_seconds_count",
+    "media_rpc_seconds_bucket",
+    "media_queue_waiting",
+    "media_queue_oldest_seconds",
+    "media_leases_lost_total",
+    "media_scan_seconds_bucket",
+    "media_transcode_seconds_bucket",
+    "media_outbox_oldest_seconds",
+    "media_sweep_lag_seconds",
+    "media_scans_total",
+    "media_clamd_signature_age_seconds",
+    "media_stored_bytes",
+];
 
 /// Told only once something has happened that does not happen here; no alert looks at it.
 const ON_OCCASION: [&str; 1] = ["media_dead_letters_total"];

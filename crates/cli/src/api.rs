@@ -61,6 +61,9 @@ impl Api {
             .timeout(CALL_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_while_idle(true);
+        if endpoint.uri().scheme().is_none() {
+            return Err(Failure::Usage(format!("{url} is no address of a service: --api (MEDIA_API) begins with http:// or https://")));
+        }
         if let Some(tls) = caller.tls.of(url)? {
             endpoint = endpoint.tls_config(tls).map_err(bad)?;
         }
@@ -163,6 +166,15 @@ mod tests {
     async fn without_an_address_the_sentence_says_how_to_give_one() {
         let failure = Api::connect(&caller(None, None)).await.unwrap_err();
         assert!(matches!(&failure, Failure::Usage(sentence) if sentence.contains("MEDIA_API")), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn an_address_without_its_scheme_is_not_tried_again() {
+        let failure = Api::connect(&caller(Some("127.0.0.1:8080"), None)).await.unwrap_err();
+        assert!(
+            matches!(&failure, Failure::Usage(sentence) if sentence.contains("MEDIA_API") && sentence.contains("http://")),
+            "{failure}"
+        );
     }
 
     #[tokio::test]

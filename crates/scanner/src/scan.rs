@@ -1,6 +1,6 @@
 //! The one pass over an original: hash, clamd and sniffing share each byte that is read.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use media_blobs::{BlobError, Blobs, Key, keys};
 use media_clamd::{Answer, ClamdConfig, ClamdError, Scan};
@@ -48,6 +48,17 @@ pub fn count_from_zero() {
     metrics::counter!("media_scanned_bytes_total").absolute(0);
     for verdict in Verdict::ALL {
         metrics::counter!("media_scans_total", "verdict" => verdict.as_str()).absolute(0);
+    }
+}
+
+/// How large the source is, in few words: a label of a metric needs a bound.
+fn source_size(bytes: u64) -> &'static str {
+    const MIB: u64 = 1 << 20;
+    match bytes.div_ceil(MIB) {
+        0..=10 => "up_to_10mib",
+        11..=100 => "up_to_100mib",
+        101..=1024 => "up_to_1gib",
+        _ => "larger",
     }
 }
 
@@ -114,6 +125,7 @@ impl Scanner {
     }
 
     async fn scan(&self, lease: &Lease, progress: &Progress) -> Result<Found, JobError> {
+        let began = Instant::now();
         let mut tx = self.database.in_tenant(lease.tenant, "scanner.read").await?;
         let asset = tx.assets().lookup(lease.asset).await?.ok_or(StorageError::Missing { what: "asset" })?;
         drop(tx);
@@ -146,6 +158,7 @@ impl Scanner {
         }
         metrics::counter!("media_scans_total", "verdict" => verdict.as_str()).increment(1);
         metrics::counter!("media_scanned_bytes_total").increment(pass.size_bytes);
+        metrics::histogram!("media_scan_seconds", "source" => source_size(pass.size_bytes)).record(began.elapsed());
         let mime = media_type.unwrap_or("application/octet-stream").to_owned();
         Ok(Found {
             kind: asset.kind,

@@ -6,7 +6,7 @@ use super::rendered::{Rendered, SERVICES, list, name, pods};
 
 type Arrow = (String, String, u64);
 
-/// Who calls whom (docs/architecture.md), and at which port. What is not here is cut off.
+/// Who calls whom, and at which port. What is not here is cut off.
 const ARROWS: &[(&[&str], &str, u64)] = &[
     (&["callers"], "media-api", 8080),
     (&["players"], "media-api", 8081),

@@ -60,6 +60,12 @@ impl Help {
     }
 }
 
+/// Whether a word of a command is a path of this checkout, written out.
+fn is_ours(word: &str) -> bool {
+    let is_inside = ["deploy/", "docs/", "crates/", "migrations/", "proto/"].iter().any(|folder| word.starts_with(folder));
+    is_inside && !word.contains(|letter: char| letter.is_uppercase() || letter == '*')
+}
+
 #[test]
 fn every_command_can_be_given() {
     let (targets, mut help, mut faults, mut seen) = (targets(), Help::default(), Vec::new(), 0);
@@ -75,7 +81,11 @@ fn every_command_can_be_given() {
                 .map(|word| format!("`make {word}` is no target")),
             "media" | "media-api" | "media-scanner" | "media-transcoder" | "media-captioner" | "media-outbox-relay" | "media-janitor"
             | "media-devstack" => help.fault(&command),
-            _ => continue,
+            _ => {
+                let nowhere = command.split_whitespace().filter(|word| is_ours(word) && !checkout().join(word).exists());
+                faults.extend(nowhere.map(|word| format!("{place}: {word} is nowhere: {line}")));
+                continue;
+            }
         };
         seen += 1;
         faults.extend(fault.map(|fault| format!("{place}: {fault}: {line}")));

@@ -43,7 +43,7 @@ fn faults(command: &str, made: &Made) -> Vec<String> {
     let object = Regex::new(r"^(?:--from=)?([a-z.]+)/([a-z0-9-]+)$").unwrap();
     for pair in words.windows(2) {
         match pair {
-            ["-k" | "-f", _] => {}
+            ["-k" | "-f" | "--type", _] => {}
             ["--namespace", name] => look("namespace", name),
             [_, word] => object.captures(word).into_iter().for_each(|found| look(&found[1], &found[2])),
             _ => {}

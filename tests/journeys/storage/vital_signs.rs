@@ -112,6 +112,18 @@ async fn what_a_sweep_has_left_is_told_by_how_long_it_has_been_due() {
     assert_eq!(hours().await, (5, 0));
 }
 
+/// Metrics need a bound.
+#[tokio::test]
+async fn the_tenants_that_store_most_are_named_and_all_others_are_one() {
+    let place = Place::new("vital-signs-bytes").await;
+    let stored = async |most| place.janitor.across_tenants().stored_bytes(most).await.unwrap();
+    change(&place, "INSERT INTO media.tenant_usage (tenant_id, used_bytes) SELECT gen_random_uuid(), n FROM unnest(ARRAY[5, 30, 7]) n")
+        .await;
+    let seen = stored(1).await;
+    assert!(matches!(seen.as_slice(), [(Some(_), 30), (None, 12)]), "{seen:?}");
+    assert_eq!(stored(3).await.len(), 3, "there are no others");
+}
+
 #[tokio::test]
 async fn erasures_are_counted_until_they_are_done() {
     let place = Place::new("vital-signs-erasures").await;

@@ -18,6 +18,8 @@ const OF_OTHERS: [&str; 5] = ["MEDIA_TENANT", "MEDIA_OWNER", "MEDIA_PLAYER", "ME
 
 /// The exit code of `media` for what is not there.
 pub const NOT_FOUND: i32 = 3;
+/// All that a call of one tenant may need: whoever takes the demo's token for a tour reviews, holds and erases, too.
+const SCOPES: &str = "media.read media.write media.delete media.review media.admin";
 /// The exit code of `media` for what the asset's state does not allow.
 pub const REFUSED: i32 = 4;
 
@@ -29,7 +31,7 @@ pub struct Person {
 }
 
 impl Person {
-    /// Someone who may read and write in the demo's tenant.
+    /// Someone who may do everything in the demo's tenant.
     pub async fn of_the_tenant(api: String) -> anyhow::Result<Self> {
         Self::of(TENANT, api).await
     }
@@ -42,7 +44,7 @@ impl Person {
     async fn of(tenant: &str, api: String) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot tell where this program lies")?.with_file_name("media");
         let mut person = Self { program, api, token: String::new() };
-        let signed = ["--secret", JWT_SECRET, "--iss", JWT_ISSUER, "--aud", JWT_AUDIENCE, "--ttl", "12h"];
+        let signed = ["--scope", SCOPES, "--secret", JWT_SECRET, "--iss", JWT_ISSUER, "--aud", JWT_AUDIENCE, "--ttl", "12h"];
         let arguments = [&["token", "--tenant", tenant, "--sub", USER][..], &signed].concat();
         person.token = person.answer(&arguments).await?.trim().to_owned();
         Ok(person)

@@ -323,6 +323,13 @@ mod tests {
     }
 
     #[test]
+    fn a_source_is_told_by_the_first_length_that_it_is_shorter_than() {
+        let told =
+            [None, Some(0), Some(59_999), Some(60_000), Some(599_999), Some(600_000), Some(3_599_999), Some(3_600_000)].map(source_length);
+        assert_eq!(told, ["still", "under_1m", "under_1m", "under_10m", "under_10m", "under_1h", "under_1h", "longer"]);
+    }
+
+    #[test]
     fn tiles_are_believed_of_a_storyboard_only_and_only_as_many_as_were_asked_for() {
         let said = Tiles { columns: 10, count: 100, width: 160, height: 90, interval_ms: 1000 };
         let storyboard = Recipe::Storyboard { tiles: 100, tile_width: 160, quality: 75 };
