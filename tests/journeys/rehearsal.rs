@@ -96,15 +96,7 @@ async fn a_roll_out_under_load_fails_no_call_and_loses_no_work() {
     assert!(assets > by_the_old);
 
     // What is not required follows after an asset is ready: captions, rungs.
-    eventually("all work, and all assets, come to a good end", LIMIT, async || {
-        let unfinished = "SELECT group_name, state FROM media.work WHERE state <> 'succeeded'
-                UNION ALL SELECT 'asset', status FROM media.assets WHERE status <> 'ready'";
-        let left: Vec<(String, String)> = sqlx::query_as(unfinished).fetch_all(&sql).await.unwrap();
-        if left.is_empty() { Ok(()) } else { Err(left) }
-    })
-    .await;
-    let queues: i64 = sqlx::query_scalar("SELECT count(DISTINCT queue) FROM media.work").fetch_one(&sql).await.unwrap();
-    assert_eq!(queues, 3, "every worker had work");
+    database::all_at_their_end(&sql, LIMIT).await;
     told::assert_whole(&consumer, &sql).await;
     drop(after);
 }

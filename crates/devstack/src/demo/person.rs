@@ -16,10 +16,11 @@ const OTHER_TENANT: &str = "c2d4e6f8-0a1b-4c3d-8e5f-708192a3b4c5";
 /// What would lead `media` elsewhere.
 const OF_OTHERS: [&str; 5] = ["MEDIA_TENANT", "MEDIA_OWNER", "MEDIA_PLAYER", "MEDIA_API", "MEDIA_TOKEN"];
 
-/// The exit code of `media` for what is not there.
-pub const NOT_FOUND: i32 = 3;
 /// All that a call of one tenant may need: whoever takes the demo's token for a tour reviews, holds and erases, too.
 const SCOPES: &str = "media.read media.write media.delete media.review media.admin";
+
+/// The exit code of `media` for what is not there.
+pub const NOT_FOUND: i32 = 3;
 /// The exit code of `media` for what the asset's state does not allow.
 pub const REFUSED: i32 = 4;
 

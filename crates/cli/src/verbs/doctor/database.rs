@@ -86,8 +86,7 @@ async fn behind(database: &Database, findings: &mut Vec<Finding>) -> Result<(), 
     for depth in across.queue_depths().await? {
         let of = format!("work: {}", depth.queue.as_str());
         let seen = format!("{} waiting, the oldest for {:.0} s; {} running", depth.waiting, depth.oldest.as_secs_f64(), depth.running);
-        let remedy =
-            "more workers of this queue, or are there none, or do they give it back (see their logs)? `media jobs` says what waits";
+        let remedy = "more workers of this queue, or are there none, or do they give it back (see their logs)? `media ls --status scanning` and `media jobs` say what waits";
         findings.push(Finding::measured(&of, seen, depth.oldest.as_secs_f64(), QUEUE_SECONDS, remedy));
         if depth.lapsed > 0 {
             let seen = format!("{} run without a lease", depth.lapsed);
