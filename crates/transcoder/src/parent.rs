@@ -8,6 +8,7 @@ mod process;
 mod run;
 mod serve;
 mod spawn;
+mod waited;
 
 pub use cgroup::prepare as prepare_cgroups;
 pub(crate) use collect::Collected;

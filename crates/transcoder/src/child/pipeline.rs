@@ -11,6 +11,7 @@ use super::{
     activity::Watchdog,
     context::{Context, Ending},
     failed::Failed,
+    process::Backstop,
 };
 use crate::protocol::FailureCode;
 
@@ -59,13 +60,16 @@ pub fn play(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, over: 
         }
         gst::BusSyncReply::Drop
     });
+    let limits = &context.job.limits;
+    let (stall, patience) = (Duration::from_millis(limits.stall_ms), Duration::from_millis(limits.patience_ms));
+    // The change of state itself may hang, too.
+    let backstop = Backstop::new(limits);
     if pipeline.set_state(gst::State::Playing).is_err() {
         return over.try_recv().unwrap_or_else(|_| Err(Failed::internal("the pipeline does not start")));
     }
-    let limits = &context.job.limits;
-    let (stall, patience) = (Duration::from_millis(limits.stall_ms), Duration::from_millis(limits.patience_ms));
     let mut watchdog = Watchdog::new(&context.activity, stall, patience, Instant::now());
     loop {
+        backstop.renew();
         match over.recv_timeout(Duration::from_millis(500)) {
             Ok(word) => return word,
             Err(RecvTimeoutError::Disconnected) => return Err(Failed::internal("a graph that nobody can end")),

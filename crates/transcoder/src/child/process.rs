@@ -7,9 +7,12 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal};
+
+use crate::protocol::Limits;
 
 /// Left with a result.
 pub const DONE: i32 = 0;
@@ -46,6 +49,40 @@ pub fn die_with(parent: Option<&str>) -> io::Result<()> {
         return Err(io::Error::other("the parent is gone"));
     }
     Ok(())
+}
+
+/// The last resort against what hangs: the kernel ends this process by `SIGALRM` where this was not renewed in time. A thread that
+/// hangs may hold any lock, that of the memory too, and whoever would tell of it may wait for that lock. Nobody handles the signal, so
+/// it needs none. Dropped, it is called off.
+#[derive(Debug)]
+pub struct Backstop(Duration);
+
+impl Backstop {
+    /// From now on it has to be renewed within the longest time that anybody waits for something to go forward.
+    pub fn new(limits: &Limits) -> Self {
+        let time = Duration::from_millis(limits.stall_ms.saturating_add(limits.patience_ms));
+        ring_after(time);
+        Self(time)
+    }
+
+    pub fn renew(&self) {
+        ring_after(self.0);
+    }
+}
+
+impl Drop for Backstop {
+    fn drop(&mut self) {
+        ring_after(Duration::ZERO);
+    }
+}
+
+/// Zero is never (`setitimer(2)`).
+fn ring_after(time: Duration) {
+    let value = libc::timeval { tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX), tv_usec: time.subsec_micros().into() };
+    let timer = libc::itimerval { it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 }, it_value: value };
+    // SAFETY: the kernel reads one timer, and is given no place for the one before.
+    let set = unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+    assert_eq!(set, 0, "a timer of milliseconds to days is no error");
 }
 
 /// Ends the process at once. Never through destructors: a pipeline that panicked hangs in its change of state.

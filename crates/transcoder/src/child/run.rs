@@ -52,6 +52,8 @@ fn live() -> io::Result<()> {
         Ok(counts) => ChildResult::Done(counts),
         Err(Failed { code, text }) => ChildResult::Failed { code, text: text.chars().take(TEXT_CHARS).collect() },
     };
+    // Whatever hangs may have what this needs.
+    let _backstop = process::Backstop::new(&context.job.limits);
     context.sink.result(&result);
     Ok(())
 }

@@ -21,16 +21,18 @@ use super::{
     process::{Ended, Usage},
     serve::{RangeReader, ServeError, serve},
     spawn::{Spawned, spawn},
+    waited::Waited,
 };
 use crate::{
     child, promise,
-    protocol::{ChildJob, ChildResult, FailureCode, Output, OutputCounts},
+    protocol::{ChildJob, ChildResult, FailureCode, Output, OutputCounts, ProtocolError},
 };
 
 /// How much of a child's complaints is kept.
 const STDERR_BYTES_MAX: u64 = 16 << 10;
-/// How long a child that has said its result may take to leave.
-const LEAVE: Duration = Duration::from_secs(5);
+/// How long a child that has said its result, or hung up, may take to leave: the kernel takes gigabytes back, perhaps on a machine
+/// that is full.
+const LEAVE: Duration = Duration::from_secs(60);
 /// How long the original's failure may still take to be told by the other socket.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -94,8 +96,10 @@ pub async fn run_child<W: OutputWriter>(
         .await
         .map_err(|error| ChildFailure::because(FailureKind::Internal, "no child can be started", error))?;
     let deadline = tokio::time::sleep(Duration::from_millis(job.limits.wall_ms));
+    let waited = Waited::default();
+    let (source, mut outputs) = (waited.source(source), waited.outputs(outputs));
     let talked = tokio::select! {
-        talked = talk(&mut child, job, source, outputs, &progress) => talked,
+        talked = talk(&mut child, job, &source, &mut outputs, &progress) => talked,
         () = deadline => Err(ChildFailure::new(FailureKind::TimedOut, format!("no result after {} ms", job.limits.wall_ms))),
         () = stop.cancelled() => Err(ChildFailure::new(FailureKind::Cancelled, "stopped")),
     };
@@ -112,7 +116,8 @@ pub async fn run_child<W: OutputWriter>(
     if done.is_ok() {
         measure_outputs(job, begun.elapsed());
     }
-    done.map_err(|failure| ChildFailure { usage: Some(ended.usage), ..failure })
+    let stall = Duration::from_millis(job.limits.stall_ms);
+    done.map_err(|failure| ChildFailure { usage: Some(ended.usage), ..waited.blame(failure, stall) })
 }
 
 /// What is made together takes the same time: that of the whole run.
@@ -141,7 +146,7 @@ fn measure(job: &ChildJob, usage: Usage) {
     metrics::histogram!("media_child_peak_memory_bytes", "group" => job.group.as_str()).record(usage.peak_memory_bytes as f64);
 }
 
-/// Serves and collects until the result, or until something goes wrong on either socket.
+/// Serves and collects until the result, until something goes wrong on either socket, or until the child is gone.
 async fn talk<W: OutputWriter>(
     child: &mut Spawned,
     job: &ChildJob,
@@ -165,6 +170,7 @@ async fn talk<W: OutputWriter>(
     let mut collecting = std::pin::pin!(collect(frames, outputs, &rooms, job.limits.output_bytes, progress));
     let mut said = None;
     let mut served = None;
+    let mut is_gone = false;
     let collected = loop {
         tokio::select! {
             collected = &mut collecting => break collected,
@@ -175,6 +181,13 @@ async fn talk<W: OutputWriter>(
                 served = Some(());
             }
             text = &mut complaining, if said.is_none() => said = Some(text),
+            // Who waits for storage sees no socket's end. After a result there is a rest to be taken.
+            ended = process.wait(), if !is_gone => {
+                is_gone = true;
+                if !ended.is_ok_and(|ended| ended.status.success()) {
+                    break Err(CollectError::Protocol(ProtocolError::Ended));
+                }
+            }
         }
     };
     match collected {
@@ -186,7 +199,7 @@ async fn talk<W: OutputWriter>(
             }
         }
         Ok(collection) => Ok(collection),
-        Err(CollectError::Protocol(crate::protocol::ProtocolError::Ended)) => {
+        Err(CollectError::Protocol(ProtocolError::Ended)) => {
             let ended = tokio::time::timeout(LEAVE, process.wait()).await.ok().and_then(Result::ok);
             let said = match said {
                 Some(text) => text,
@@ -201,7 +214,7 @@ async fn talk<W: OutputWriter>(
 fn serve_failure(error: ServeError) -> ChildFailure {
     let kind = match error {
         ServeError::Source(_) => FailureKind::SourceFailed,
-        ServeError::BudgetSpent { .. } => FailureKind::LimitHit,
+        ServeError::BudgetSpent { .. } | ServeError::RoundAndRound { .. } => FailureKind::LimitHit,
         ServeError::Protocol(_) => FailureKind::Internal,
     };
     ChildFailure::because(kind, "the original", error)
@@ -225,6 +238,7 @@ fn vanished(ended: Option<Ended>, said: &str) -> ChildFailure {
         _ if out_of_memory => (FailureKind::LimitHit, "its memory cgroup was full"),
         (_, Some(child::process::NO_MEMORY)) => (FailureKind::LimitHit, "its address space was full"),
         (_, Some(child::process::STUCK)) => (FailureKind::TimedOut, "it stood still with its outputs in hand"),
+        (Some(libc::SIGALRM), _) => (FailureKind::TimedOut, "it stood still, and its watchdog with it"),
         (Some(libc::SIGXCPU), _) => (FailureKind::LimitHit, "its CPU time was spent"),
         (Some(libc::SIGXFSZ), _) => (FailureKind::LimitHit, "it wrote a file"),
         (Some(libc::SIGSYS), _) => (FailureKind::PolicyViolation, "policy violation: a system call that the lock forbids"),

@@ -26,6 +26,8 @@ pub enum ServeError {
     Source(#[source] BoxError),
     #[error("the child has read {bytes} bytes of storage")]
     BudgetSpent { bytes: u64 },
+    #[error("the child has been answered {bytes} bytes, most of them again and again")]
+    RoundAndRound { bytes: u64 },
     #[error("the child asked wrongly")]
     Protocol(#[from] ProtocolError),
 }
@@ -41,6 +43,7 @@ pub async fn serve(mut socket: impl AsyncRead + AsyncWrite + Unpin, job: &ChildJ
     }
     let mut blocks = Blocks { reader, size: job.size, budget: job.limits.source_bytes, held: Vec::with_capacity(BLOCKS + 1), spent: 0 };
     let mut header = [0; ASK_BYTES];
+    let mut answered = 0;
     while socket.read_exact(&mut header).await.is_ok() {
         let ask = match Ask::decode(header, job.size) {
             Ok(ask) => ask,
@@ -49,10 +52,14 @@ pub async fn serve(mut socket: impl AsyncRead + AsyncWrite + Unpin, job: &ChildJ
                 return Err(error.into());
             }
         };
-        let pieces = match blocks.read(ask).await {
+        answered += u64::from(ask.length);
+        let pieces =
+            if answered > job.limits.answered_bytes { Err(ServeError::RoundAndRound { bytes: answered }) } else { blocks.read(ask).await };
+        let pieces = match pieces {
             Ok(pieces) => pieces,
             Err(error) => {
-                let status = if matches!(error, ServeError::BudgetSpent { .. }) { Status::BudgetSpent } else { Status::StorageFailed };
+                let is_spent = matches!(error, ServeError::BudgetSpent { .. } | ServeError::RoundAndRound { .. });
+                let status = if is_spent { Status::BudgetSpent } else { Status::StorageFailed };
                 refuse(&mut socket, status).await;
                 return Err(error);
             }

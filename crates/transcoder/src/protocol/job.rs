@@ -64,6 +64,8 @@ pub struct Limits {
     pub output_bytes: u64,
     /// Read from storage: more than the file, because a badly interleaved one is read more than once.
     pub source_bytes: u64,
+    /// Answered, from storage or out of what is held of it. The watchdog takes each answer for a move: of those, too, there is an end.
+    pub answered_bytes: u64,
     /// Of all threads together, in milliseconds.
     pub cpu_ms: u64,
     /// Resident, where a memory cgroup can be made.
@@ -82,6 +84,8 @@ const MEMORY_BYTES_MOST: u64 = 6 << 30;
 const ADDRESS_SPACE_BEYOND_MEMORY: u64 = 3 << 30;
 /// Of a progressive file, with room for two of them: 120 frames a second of 20 bytes.
 const INDEX_BYTES_PER_SECOND: u64 = 6000;
+/// What a reader that goes round in what is held of a file takes some minutes for.
+const ANSWERED_BYTES: u64 = 1 << 40;
 /// A week: the rungs of twelve hours of 4K at 60 frames a second take six days of one core. A pod that is told to stop is given as long.
 const WALL_SECONDS_MOST: u64 = 7 * 24 * 3600;
 
@@ -103,10 +107,11 @@ impl Limits {
         Self {
             wall_ms,
             stall_ms: 30_000,
-            // More than storage is tried for: eight times half a minute, and the pauses between (`media_blobs::patience`).
+            // A store that answers nothing at all is tried for longer (`media_blobs::patience`): then the parent says whose fault it is.
             patience_ms: 600_000,
             output_bytes,
             source_bytes: size.saturating_mul(4).saturating_add(64 * MIB),
+            answered_bytes: size.saturating_mul(64).saturating_add(ANSWERED_BYTES),
             // One busy core until the deadline: all rungs of a second of 4K at 30 frames took 6 s.
             cpu_ms: most(outputs, |limits| limits.cpu_seconds, 1000, wall_ms),
             memory_bytes,
