@@ -157,6 +157,12 @@ impl Place {
         sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).fetch_one(&self.superuser).await.unwrap()
     }
 
+    /// How many rows of a table this transaction has read, by the database's own count: seconds would be the machine's.
+    pub async fn rows_read(tx: &mut PgConnection, table: &str) -> i64 {
+        let counted = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_all_tables WHERE schemaname = 'media' AND relname = $1";
+        sqlx::query_scalar(counted).bind(table).fetch_one(tx).await.unwrap()
+    }
+
     /// Waits until a session of this database waits for a lock, so that a test knows that another one is in its way.
     pub async fn until_somebody_waits_for_a_lock(&self) {
         let limit = tokio::time::Instant::now() + Duration::from_secs(10);

@@ -10,7 +10,7 @@ use media_storage::{
     output_uploads::OutputUpload,
     uploads::{Upload, UploadState},
 };
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Connection};
 
 use super::{
     outbox::tell,
@@ -67,6 +67,33 @@ async fn a_queue_is_idle_when_work_waits_and_none_was_claimed_nor_asked_for_in_a
 
     let mut tx = place.janitor.in_tenant(owner, "janitor.wake").await.unwrap();
     tx.work().wake(scan, Queue::Scan).await.expect_err("it no longer waits");
+}
+
+#[tokio::test]
+async fn idle_queues_are_found_without_reading_what_waits_and_what_was_done() {
+    let place = Place::new("sweeps-idle-many").await;
+    let mut superuser = place.superuser.acquire().await.unwrap();
+    // The rows are nobody's doing, and of no assets.
+    sqlx::query("SET session_replication_role = replica").execute(&mut *superuser).await.unwrap();
+    for many in [
+        "INSERT INTO media.work (id, tenant_id, asset_id, queue, group_name, state, created_at, not_before, claimed_at)
+         SELECT gen_random_uuid(), uuid_in(md5('tenant' || n % 20)::cstring), gen_random_uuid(), 'scan', 'scan',
+           CASE n % 2 WHEN 0 THEN 'waiting' ELSE 'succeeded' END, moment, moment, CASE n % 2 WHEN 1 THEN moment END
+         FROM generate_series(1, 20000) n, LATERAL (SELECT now() - (120 + n) * interval '1 second') m (moment)",
+        "INSERT INTO media.outbox (id, tenant_id, aggregate_id, kind, type, routing_key, data, created_at, published_at)
+         SELECT gen_random_uuid(), w.tenant_id, w.asset_id, 'command', 'scan', 'media.scan', '{}', w.created_at, w.created_at FROM media.work w",
+        "ANALYZE media.work",
+        "ANALYZE media.outbox",
+    ] {
+        sqlx::query(many).execute(&mut *superuser).await.unwrap();
+    }
+    let mut tx = superuser.begin().await.unwrap();
+    let found: Vec<String> = sqlx::query_scalar("SELECT queue FROM media.idle_queues(60)").fetch_all(&mut *tx).await.unwrap();
+    assert_eq!(found, ["scan"]);
+    for table in ["work", "outbox"] {
+        let read = Place::rows_read(&mut tx, table).await;
+        assert!((1..100).contains(&read), "{read} rows of {table}, which has 20,000, were read");
+    }
 }
 
 #[tokio::test]
