@@ -110,6 +110,11 @@ impl Credentials {
     fn of(caller: &Caller) -> Result<Self, Failure> {
         let value =
             |text: String| MetadataValue::try_from(text).map_err(|_| Failure::Usage("the token holds characters that no token has".into()));
+        if caller.token.as_deref().is_some_and(|token| token.trim().is_empty()) {
+            return Err(Failure::Usage(
+                "the token is empty: what should have put it into MEDIA_TOKEN, or behind --token, gave none".into(),
+            ));
+        }
         let authorization = caller.token.as_deref().map(|token| value(format!("Bearer {}", token.trim()))).transpose()?;
         let tenant =
             caller.tenant.or_else(|| caller.token.as_deref().and_then(tenant)).map(|tenant| value(tenant.to_string())).transpose()?;
@@ -188,6 +193,14 @@ mod tests {
     #[test]
     fn a_token_with_a_line_break_is_refused_before_it_is_sent() {
         assert!(matches!(Credentials::of(&caller(None, Some("a\nb"))), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn an_empty_token_is_called_so_before_it_is_sent() {
+        for nothing in ["", " \n"] {
+            let Err(Failure::Usage(sentence)) = Credentials::of(&caller(None, Some(nothing))) else { panic!("{nothing:?} is taken") };
+            assert!(sentence.contains("empty") && sentence.contains("MEDIA_TOKEN"), "{sentence}");
+        }
     }
 
     #[test]

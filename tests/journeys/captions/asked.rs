@@ -11,6 +11,7 @@ use media_proto::{
 };
 use sqlx::PgPool;
 use tonic::{Code, Status};
+use tonic_types::StatusExt;
 
 use super::{LIMIT, generated::voice, reason, refusal};
 use crate::harness::{Caller, World, eventually};
@@ -106,6 +107,11 @@ async fn without_captions_nobody_gets_any_by_whatever_way_they_ask() {
     let speech = RequestVariantRequest { asset_id: id.clone(), profile: "speech".to_owned() };
     assert_eq!(refusal(generate(&mut caller, &id, "en").await), off);
     assert_eq!(refusal(caller.assets.request_variant(speech.clone()).await), off);
+    let unknown = RequestVariantRequest { asset_id: id.clone(), profile: "av1-9000p".to_owned() };
+    let refused = caller.assets.request_variant(unknown).await.unwrap_err();
+    let details = refused.get_error_details();
+    let [violation] = &details.bad_request().unwrap().field_violations[..] else { panic!("{refused:?}") };
+    assert!(violation.field == "profile" && violation.description.contains("waveform"), "it names those that there are: {violation:?}");
     let waveform = RequestVariantRequest { asset_id: id.clone(), profile: "waveform".to_owned() };
     caller.assets.request_variant(waveform).await.unwrap();
     let jobs = caller.get(&id).await.jobs;

@@ -95,6 +95,18 @@ fn every_command_can_be_given() {
 }
 
 #[test]
+fn what_docker_is_told_the_bake_file_knows() {
+    let bake = fs::read_to_string(checkout().join("deploy/docker-bake.hcl")).unwrap();
+    let knows = |name: &str| bake.contains(&format!("variable \"{name}\""));
+    let told = Regex::new(r"([A-Z_0-9]+)=").unwrap();
+    let lines = commands().into_iter().filter(|(_, line)| line.contains("docker buildx bake"));
+    let told: Vec<String> =
+        lines.flat_map(|(_, line)| told.captures_iter(&line).map(|found| found[1].to_owned()).collect::<Vec<_>>()).collect();
+    let unknown: Vec<&String> = told.iter().filter(|name| !knows(name)).collect();
+    assert!(unknown.is_empty() && told.len() > 2, "of {told:?} it has no {unknown:?}");
+}
+
+#[test]
 fn a_verb_or_a_flag_that_is_none_is_missed() {
     let mut help = Help::default();
     for good in [

@@ -43,6 +43,7 @@ async fn an_operator_types_each_verb() {
     let jobs = typed(&["jobs", "--asset", &picture, "--status", "succeeded", "--queue", "transcode"]).await;
     assert!(jobs.iter().any(|listed| listed["job"]["profile"] == "webp-320"), "{jobs:?}");
     assert_eq!(typed(&["jobs", "-n", "1"]).await.len(), 1);
+    assert_eq!(media(&world, &caller, &["jobs", "--queue", "scan"]).await.0, 2, "a scan is no job");
     assert_eq!(media(&world, &caller, &["retry", jobs[0]["job"]["id"].as_str().unwrap()]).await.0, 4, "it did not fail");
     assert!(typed(&["dead-letters", "list"]).await.is_empty());
     assert!(typed(&["dead-letters", "redrive", "--all"]).await.is_empty());

@@ -48,6 +48,17 @@ pub enum KeySetError {
     TooManyKeys(usize),
 }
 
+/// How often the set was fetched from its URL, or looked at in its file, by how that ended.
+pub fn fetches(outcome: &'static str) -> metrics::Counter {
+    metrics::counter!("media_key_set_fetches_total", "outcome" => outcome)
+}
+
+/// Has both outcomes told before either comes about: an increase of what is not there is none.
+pub fn count_from_zero() {
+    fetches("fetched").absolute(0);
+    fetches("failed").absolute(0);
+}
+
 /// The set that tokens are checked with now. It is replaced whole, so that no key outlives its set.
 #[derive(Default)]
 pub struct CurrentSet(RwLock<Arc<Vec<VerifyingKey>>>);

@@ -22,28 +22,32 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 pub async fn follow_jwks_file(keys: Arc<JwtKeys>, path: PathBuf, stop: CancellationToken) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last_seen = Vec::new();
+    let mut last_taken = Vec::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        if let Err(error) = keys.reread(&path, &mut last_seen).await {
-            tracing::error!(error = chain(&error), "the key set cannot be used: the one before stays");
+        match keys.reread(&path, &mut last_taken).await {
+            Ok(()) => key_set::fetches("fetched").increment(1),
+            Err(error) => {
+                tracing::error!(error = chain(&error), "the key set cannot be used: the one before stays");
+                key_set::fetches("failed").increment(1);
+            }
         }
     }
 }
 
 impl JwtKeys {
-    /// Takes over the file's keys, if its text is not the one that was seen last. By its text and not by its time: a mounted file is
+    /// Takes over the file's keys, if its text is not the one that was taken last. By its text and not by its time: a mounted file is
     /// replaced by a link to one of any age.
-    pub(super) async fn reread(&self, path: &Path, last_seen: &mut Vec<u8>) -> Result<(), KeySetError> {
+    pub(super) async fn reread(&self, path: &Path, last_taken: &mut Vec<u8>) -> Result<(), KeySetError> {
         let text = read(path).await?;
-        if text == *last_seen {
+        if text == *last_taken {
             return Ok(());
         }
-        *last_seen = text;
-        let keys = key_set::parse(last_seen)?;
+        let keys = key_set::parse(&text)?;
+        *last_taken = text;
         tracing::info!(keys = keys.len(), "the key set was read");
         self.set.replace(keys);
         Ok(())

@@ -29,17 +29,6 @@ const AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// The same while there is no key at all, and no call can be answered.
 const AGAIN_SOON: Duration = Duration::from_secs(1);
 
-/// How often the set was asked for, by how that ended.
-fn fetches(outcome: &'static str) -> metrics::Counter {
-    metrics::counter!("media_key_set_fetches_total", "outcome" => outcome)
-}
-
-/// Has both outcomes told before either comes about: an increase of what is not there is none.
-pub fn count_from_zero() {
-    fetches("fetched").absolute(0);
-    fetches("failed").absolute(0);
-}
-
 pub struct KeySetUrl {
     url: Url,
     every: Duration,
@@ -105,7 +94,7 @@ impl KeySetUrl {
         match self.fetch().await {
             Ok(keys) => {
                 tracing::info!(keys = keys.len(), "the key set was fetched");
-                fetches("fetched").increment(1);
+                key_set::fetches("fetched").increment(1);
                 self.set.replace(keys);
                 self.health.ready();
                 true
@@ -113,7 +102,7 @@ impl KeySetUrl {
             Err(error) => {
                 let why = chain(&error);
                 tracing::warn!(error = why, "the key set cannot be fetched: the one before stays");
-                fetches("failed").increment(1);
+                key_set::fetches("failed").increment(1);
                 if self.set.get().is_empty() {
                     self.health.not_ready(why);
                 }

@@ -9,7 +9,7 @@ use super::{
     Claims,
     key_set::{self, CurrentSet, KeySetError, VerifyingKey},
     key_set_file,
-    key_set_url::{self, KeySetUrl},
+    key_set_url::KeySetUrl,
 };
 use crate::{config::AuthConfig, error::ApiError};
 
@@ -49,7 +49,7 @@ impl JwtKeys {
     /// # Errors
     /// If the key set's file cannot be read.
     pub async fn load(config: &AuthConfig, health: impl FnOnce() -> Component) -> Result<Self, KeySetError> {
-        key_set_url::count_from_zero();
+        key_set::count_from_zero();
         let set = Arc::new(CurrentSet::default());
         if let Some(path) = &config.jwks_file {
             set.replace(key_set::parse(&key_set_file::read(path).await?)?);

@@ -64,7 +64,10 @@ pub async fn request_variant(
         (One::Skip(_) | One::Unknown, Some(job)) => return Ok(v1::RequestVariantResponse { job: Some(convert::job(&job)) }),
         (One::Skip(why), None) => tx.transcode_jobs().skip(id, &name, why).await?,
         (One::Unknown, None) => {
-            return Err(Violations::of("profile", format!("is none that is known for an asset of kind {}", asset.kind)));
+            let known = api.profiles.of_kind(asset.kind);
+            let names: Vec<&str> = known.iter().map(|profile| profile.name.as_str()).collect();
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return Err(Violations::of("profile", format!("is none of an asset of kind {}: it has {names}", asset.kind)));
         }
     }
     let job = job_of(&mut tx, &asset, &name).await?.ok_or(ApiError::JobNotFound)?;

@@ -26,7 +26,7 @@ pub struct Jobs {
     /// Only by this profile
     #[arg(long)]
     profile: Option<String>,
-    /// Only of this queue: scan, transcode, caption
+    /// Only of this queue: transcode, caption
     #[arg(long)]
     queue: Option<Queue>,
     /// How many at most
@@ -36,6 +36,11 @@ pub struct Jobs {
 
 impl Jobs {
     pub async fn run(self, api: &Api, json: bool) -> Result<(), Failure> {
+        if self.queue == Some(Queue::Scan) {
+            return Err(Failure::Usage(
+                "scans are no jobs: `media ls --status scanning` lists what they are made of, `media doctor` says how many wait".into(),
+            ));
+        }
         let mut request = ListJobsRequest {
             status: self.status.map(words::job_status_named).unwrap_or_default().into(),
             asset_id: self.asset.map(|asset| asset.to_string()).unwrap_or_default(),
