@@ -31,14 +31,10 @@ async fn a_command_on_which_workers_die_becomes_a_dead_letter_at_the_limit() {
     let stop = CancellationToken::new();
     let source = CommandSource::new(&broker, Queue::Scan);
     assert!(Publisher::new(&broker).publish_all(&[command(Queue::Scan, None)]).await[0].is_ok());
-    let dead = DeadLetterSource::new(&broker);
-    let dying = async {
-        for _ in 0..=DELIVERY_LIMIT {
-            drop(source.next(&stop).await);
-        }
-    };
-    let (letter, ()) = within(LIMIT, "the dead letter", async { tokio::join!(dead.next(&stop), dying) }).await;
-    let letter = letter.unwrap();
+    for _ in 0..=DELIVERY_LIMIT {
+        drop(within(LIMIT, "a delivery", source.next(&stop)).await);
+    }
+    let letter = within(LIMIT, "the dead letter", DeadLetterSource::new(&broker).next(&stop)).await.unwrap();
     assert_eq!((letter.queue.as_str(), letter.reason.as_str()), ("media.scan", "delivery_limit"));
     letter.ack().await.unwrap();
 }

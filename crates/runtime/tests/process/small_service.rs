@@ -139,14 +139,18 @@ impl SmallService {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status.code();
             }
-            assert!(Instant::now() < deadline, "it still runs after {limit:?}:\n{}", self.rest_of_log());
+            if Instant::now() >= deadline {
+                self.child.kill().unwrap();
+                panic!("it still runs after {limit:?}:\n{}", self.rest_of_log());
+            }
             std::thread::park_timeout(POLL);
         };
         End { code, stdout: String::new(), log: self.rest_of_log() }
     }
 
+    /// To its end, which is that of the process.
     fn rest_of_log(&mut self) -> String {
-        while let Ok(line) = self.lines.recv_timeout(Duration::from_millis(200)) {
+        for line in &self.lines {
             self.log.push_str(&line);
             self.log.push('\n');
         }

@@ -99,7 +99,7 @@ pub async fn run_child<W: OutputWriter>(
     let waited = Waited::default();
     let (source, mut outputs) = (waited.source(source), waited.outputs(outputs));
     let talked = tokio::select! {
-        talked = talk(&mut child, job, &source, &mut outputs, &progress) => talked,
+        talked = Box::pin(talk(&mut child, job, &source, &mut outputs, &progress)) => talked,
         () = deadline => Err(ChildFailure::new(FailureKind::TimedOut, format!("no result after {} ms", job.limits.wall_ms))),
         () = stop.cancelled() => Err(ChildFailure::new(FailureKind::Cancelled, "stopped")),
     };

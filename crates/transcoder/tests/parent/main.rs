@@ -65,6 +65,8 @@ fn main() -> ExitCode {
     if tests.is_empty() {
         return ExitCode::SUCCESS;
     }
+    // Before there is another thread: a namespace is a thread's, and of those that it starts, and one of ours starts the children.
+    own_file_systems();
     let stage = Stage::new();
     for (name, test) in tests {
         test(&stage);
@@ -290,6 +292,8 @@ struct Stopping<'a> {
 impl RangeReader for Stopping<'_> {
     async fn read(&self, offset: u64, length: u64) -> Result<Bytes, BoxError> {
         self.stop.cancel();
+        // Answered, the job might be done before anybody has looked at the stop.
+        std::future::pending::<()>().await;
         self.file.read(offset, length).await
     }
 }
@@ -349,8 +353,8 @@ fn be_the_parent(program: &Path, job: &ChildJob) {
     runtime().block_on(run_child(program, job, &source, &mut outputs, say, &CancellationToken::new())).unwrap();
 }
 
-/// An empty file system over each place, for this process and its children only.
-fn empty_places() {
+/// From here on file systems are mounted for this process and its children only.
+fn own_file_systems() {
     // SAFETY: this process has one thread yet, and `unshare` touches no memory.
     let mut own = unsafe { libc::unshare(libc::CLONE_NEWNS) };
     if own != 0 {
@@ -358,6 +362,10 @@ fn empty_places() {
     }
     assert_eq!(own, 0, "root, or user namespaces, are needed for file systems of one's own: {}", io::Error::last_os_error());
     mount(None, "/", libc::MS_REC | libc::MS_PRIVATE);
+}
+
+/// An empty file system over each place.
+fn empty_places() {
     for place in PLACES.iter().filter(|place| Path::new(place).is_dir()) {
         mount(Some(c"tmpfs"), place, 0);
     }
