@@ -20,13 +20,16 @@ use sqlx::PgPool;
 use crate::harness::{Bucket, Caller, World, samples};
 
 const LIMIT: Duration = Duration::from_secs(120);
+/// For a browser to start and play all that one is given; what stands still in it fails by itself, and says where.
+const PLAYING: Duration = Duration::from_secs(900);
 const FRAME_RATE: u32 = 25;
 const SECONDS: u32 = 16;
 /// Blocks for the bits of a frame's number, as `page.js` reads them.
 const BITS: u32 = 14;
 const BLOCK: u32 = 80;
-/// How long the film may stand still while a player changes to another level: the time to fetch and decode a segment on a busy machine.
-const STANDSTILL_MS_MAX: u64 = 2_000;
+/// How long the film may stand still while a player changes to another level: to decode a segment takes seconds on a busy machine, and a
+/// player that waits for what does not come waits for ever.
+const STANDSTILL_MS_MAX: u64 = 20_000;
 /// How many of a player's seeks may need a second one, because it replaced what was sought.
 const SEEKS_AGAIN_MAX: u64 = 1;
 
@@ -50,7 +53,7 @@ async fn players_in_a_browser_switch_levels_do_not_stall_and_seek_to_the_right_f
             item("shaka-player, HLS", "shaka", &shown.hls_url, 5),
             item("<video src>", "plain", &shown.progressive_url, 20),
         ]),
-        LIMIT,
+        PLAYING,
     )
     .await;
     for report in &reports {
@@ -67,7 +70,7 @@ async fn players_in_a_browser_switch_levels_do_not_stall_and_seek_to_the_right_f
     let mut caller = Caller::with_token(&world.fleet.grpc_url(), caller.tenant, caller.token.clone()).await;
     let shown = playback(&mut caller, &id).await;
     let through_us = [item("hls.js by proxy", "hls", &shown.hls_url, 5), item("<video src> by proxy", "plain", &shown.progressive_url, 5)];
-    for report in browser::play(&json!(through_us), LIMIT).await {
+    for report in browser::play(&json!(through_us), PLAYING).await {
         assert_played(&report);
     }
 }

@@ -45,8 +45,8 @@ async fn a_watcher_sees_each_job_rise_to_its_end_and_the_stream_ends_after_the_l
 #[tokio::test(flavor = "multi_thread")]
 async fn the_jobs_of_a_deleted_asset_stop_within_five_seconds() {
     let mut world = World::with("deleted-in-mid-job", &[Binary::Relay, Binary::Api, Binary::Scanner, Binary::Janitor]).await;
-    // As they are by default.
-    let transcoder = world.start(Binary::Transcoder, &[("MEDIA__WORKER__LEASE", "60s"), ("MEDIA__WORKER__HEARTBEAT", "4s")]).await;
+    // A heartbeat tells the job. That those of the default leave it time enough is a test of the transcoder's settings.
+    let transcoder = world.start(Binary::Transcoder, &[]).await;
     let mut caller = world.caller().await;
     let asset_id = caller.upload(AssetKind::Video, "film.mp4", &samples::video(1280, 720, 90)).await;
     eventually("a rung is being made", LIMIT, async || {

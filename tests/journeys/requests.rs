@@ -17,5 +17,5 @@
 mod again;
 mod creates;
 mod edits;
-mod fast;
+pub mod fast;
 mod streams;

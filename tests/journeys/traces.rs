@@ -42,8 +42,9 @@ async fn traced(name: &str, binaries: &[Binary]) -> (World, Collector) {
     world.fleet.set("MEDIA__TELEMETRY__OTLP_ENDPOINT", endpoint);
     // Of the OpenTelemetry SDK: how long, in milliseconds, spans wait before they are sent.
     world.fleet.set("OTEL_BSP_SCHEDULE_DELAY", "200");
-    // No worker looks for work by itself: each is woken by a message.
+    // No worker looks for work by itself: each is woken by a message, and by none of the janitor's, which are in no asset's trace.
     world.fleet.set("MEDIA__WORKER__IDLE_POLL", "10m");
+    world.fleet.set("MEDIA__SWEEPS__IDLE_AFTER", "10m");
     world.start_all(binaries).await;
     (world, collector)
 }

@@ -37,4 +37,10 @@ mod tests {
         let missing = refused.0.iter().map(Problem::place).collect::<Vec<_>>();
         assert_eq!(missing, ["s3.access_key_id", "s3.secret_access_key"], "{refused}");
     }
+
+    #[test]
+    fn a_default_heartbeat_leaves_the_job_of_a_deleted_asset_a_second_of_the_five_in_which_it_stops() {
+        let (_, worker) = include_str!("../defaults.toml").split_once("\n[worker]\n").unwrap();
+        assert!(worker.contains("\nheartbeat = \"4s\"\n"), "{worker}");
+    }
 }

@@ -8,7 +8,7 @@ use super::eventually;
 
 /// The child that a transcoder has at this moment.
 pub async fn child_of(parent: u32) -> Pid {
-    eventually("the transcoder has a child", Duration::from_secs(10), async || {
+    eventually("the transcoder has a child", Duration::from_secs(60), async || {
         let children: Vec<i32> =
             fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok()).collect();
         let found = children.iter().find(|pid| parent_of(**pid) == Some(parent) && command_line(**pid).contains("transcoder-child"));

@@ -1,7 +1,7 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
-use media_devstack::Binary;
+use media_devstack::{Binary, DevstackError};
 use media_proto::v1::GetUsageRequest;
 use tonic::Code;
 
@@ -63,11 +63,13 @@ async fn tokens_of_unknown_keys_are_no_flood_for_the_issuer() {
     let _api = world.start(Binary::Api, &asking(&issuer.url(), "1h")).await;
     let caller = world.caller().await;
     let stranger = SigningKey::new("stranger");
+    let (before, begun) = (issuer.asked(), Instant::now());
     let tokens: Vec<String> = (0..300).map(|number| stranger.named(format!("made up {number}")).token(caller.tenant)).collect();
     let answers = stream::iter(tokens).map(|token| called_with(&world, &caller, token)).buffer_unordered(50).collect::<Vec<_>>().await;
     assert_eq!(answers.into_iter().filter(|answer| !is_refused(answer.clone())).count(), 0);
-    // Once for all that come in ten seconds; the machine may be slow.
-    assert!((2..=5).contains(&issuer.asked()), "asked {} times", issuer.asked());
+    // For the first, and then once for all that come in ten seconds.
+    let (asked, took) = (issuer.asked() - before, begun.elapsed());
+    assert!((1..=1 + took.as_secs() / 10).contains(&(asked as u64)), "asked {asked} times in {took:?}");
     called_with(&world, &caller, known.token(caller.tenant)).await.unwrap();
 }
 
@@ -110,8 +112,16 @@ async fn without_keys_at_the_start_it_is_not_ready_until_the_issuer_is_there() {
     let issuer = Issuer::with(Answer::Unavailable).await;
     let mut world = World::new("no-keys-yet").await;
     let mut api = world.fleet.launch(Binary::Api, &asking(&issuer.url(), "1h")).unwrap();
-    let waiting = api.ready(Duration::from_secs(3)).await.unwrap_err().to_string();
-    assert!(waiting.contains("key set") && waiting.contains("503"), "{waiting}");
+    // A port that is not open yet is said to be starting.
+    eventually("it listens, and says what it waits for", LIMIT, async || match api.ready(Duration::ZERO).await {
+        Err(DevstackError::ServiceDidNotStart { reason, .. })
+            if reason.contains("key set") && reason.contains("503") && !reason.contains("starting") =>
+        {
+            Ok(())
+        }
+        other => Err(other),
+    })
+    .await;
     let mut caller = world.caller().await;
     caller.operations.get_usage(GetUsageRequest {}).await.unwrap_err();
     let mut early = crate::harness::Caller::with_token(&world.fleet.grpc_url(), caller.tenant, known.token(caller.tenant)).await;

@@ -5,7 +5,7 @@ use media_proto::v1::{AssetKind, ImportAssetRequest};
 
 use super::{LIMIT, counted, failed, import, letter, request, try_once, under_way, world};
 use crate::{
-    harness::{Web, eventually, samples, web::Says},
+    harness::{Web, World, eventually, samples, web::Says},
     refusals::leftovers,
     retention::{lower_limit, quota},
 };
@@ -74,7 +74,12 @@ async fn what_never_ends_is_cut_at_the_limit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_are_reserved_as_they_are_known_and_the_quota_has_the_last_word() {
     let web = Web::start().await;
-    let world = world("import-quota", &web, &[Binary::Relay, Binary::Api, Binary::Scanner, Binary::Janitor]).await;
+    let mut world = World::new("import-quota").await;
+    super::open_to(&mut world, &web);
+    // One that is held to the end, one beside it, and one that is left to scans.
+    world.fleet.set("MEDIA__WORKER__PERMITS", "3");
+    world.fleet.set("MEDIA__FETCH__IDLE_TIMEOUT", "10m");
+    world.start_all(&[Binary::Relay, Binary::Api, Binary::Scanner, Binary::Janitor]).await;
     let (mut caller, sql) = (world.caller().await, world.sql().await);
     quota(&mut caller, 12_000_000).await;
     // Of a known length, all of it is reserved before the first byte comes.
