@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 const HEAD_BYTES_MAX: usize = 64 << 10;
 const ENDLESS_CHUNK: usize = 64 << 10;
 /// How long a server that says nothing more keeps its connection.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_secs(600);
 
 /// What the server says when a path is asked for.
 #[derive(Clone)]
