@@ -63,7 +63,8 @@ impl Binary {
         }
     }
 
-    pub(crate) fn speaks_amqp(self) -> bool {
+    /// Whether it connects to the broker.
+    pub fn speaks_amqp(self) -> bool {
         !matches!(self, Self::Api | Self::Janitor)
     }
 }
