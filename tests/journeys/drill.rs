@@ -12,7 +12,10 @@ use sqlx::PgPool;
 use tokio::{process::Command, time::Instant};
 use url::Url;
 
-use crate::harness::{Caller, Consumer, World, checkout, database, eventually, program, samples};
+use crate::{
+    harness::{Caller, Consumer, World, checkout, command_line, database, eventually, program, samples},
+    kills::put_to_sleep,
+};
 
 const LIMIT: Duration = Duration::from_secs(120);
 const SAID: &str = "Good morning and welcome to this short film.";
@@ -27,7 +30,8 @@ fn told() -> Vec<String> {
 /// Runs a block as a superuser of this database and as this caller; answers what it complained of.
 async fn run(block: &str, folder: &Path, database: &Url, world: &World, caller: &Caller) -> String {
     let (media, postgres) = (program("media"), postgres_programs());
-    let output = Command::new("sh")
+    let mut command = Command::new("sh");
+    command
         .args(["-e", "-c", block])
         .env("PATH", format!("{}:{}:/usr/bin:/bin", media.parent().unwrap().display(), postgres.display()))
         .env("PGHOST", database.host_str().unwrap())
@@ -38,18 +42,17 @@ async fn run(block: &str, folder: &Path, database: &Url, world: &World, caller: 
         .env("MEDIA_API", world.fleet.grpc_url())
         .env("MEDIA_TOKEN", &caller.token)
         .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
+        .stdin(Stdio::null());
+    let output = command_line::run(command).await;
     let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{block}{complaints}");
     complaints
 }
 
-/// The transcoder's work that waits or runs.
+/// The transcoder's work that waits or runs, but for what a transaction has in hand: it may commit yet, though who asked for it sleeps.
 async fn transcoding(sql: &PgPool) -> Vec<(String, String)> {
-    let busy = "SELECT group_name, state FROM media.work WHERE queue = 'transcode' AND state IN ('waiting', 'running') ORDER BY 1";
+    let busy = "SELECT group_name, state FROM media.work WHERE queue = 'transcode' AND state IN ('waiting', 'running')
+                ORDER BY 1 FOR UPDATE SKIP LOCKED";
     sqlx::query_as(busy).fetch_all(sql).await.unwrap()
 }
 
@@ -60,7 +63,7 @@ fn is_in_the_middle(busy: &[(String, String)]) -> bool {
 /// Stops the transcoder where it is once it works on something, and something else waits for it.
 async fn stop_in_the_middle(transcoder: &Service, sql: &PgPool) {
     eventually("the film is in the middle of being made", LIMIT, async || {
-        transcoder.signal(Signal::STOP).unwrap();
+        put_to_sleep(transcoder).await;
         let busy = transcoding(sql).await;
         if is_in_the_middle(&busy) {
             return Ok(());
@@ -193,7 +196,9 @@ async fn all_that_a_dump_knew_reaches_its_end_after_database_roles_and_broker_we
 
 /// `media doctor` finds nothing broken in a database that nobody uses yet.
 async fn assert_sound(database: &str) {
-    let output = Command::new(program("media")).arg("doctor").env_clear().env("MEDIA__DATABASE__URL", database).output().await.unwrap();
+    let mut command = Command::new(program("media"));
+    command.arg("doctor").env_clear().env("MEDIA__DATABASE__URL", database).stdin(Stdio::null());
+    let output = command_line::run(command).await;
     assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
 }
 

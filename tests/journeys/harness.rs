@@ -23,7 +23,7 @@ pub mod world;
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 pub use bucket::Bucket;
 pub use caller::Caller;
@@ -35,14 +35,20 @@ pub use store_proxy::{Moment, StoreProxy};
 pub use web::Web;
 pub use world::World;
 
+/// How long past its limit the last question may take: an answer that is lost would else be awaited for ever.
+const LAST_ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
 /// Asks until `ask` gives something, for as long as `limit`; then says what it saw last.
 pub async fn eventually<T, S: std::fmt::Debug>(what: &str, limit: Duration, mut ask: impl AsyncFnMut() -> Result<T, S>) -> T {
     let deadline = Instant::now() + limit;
+    let mut last = None;
     loop {
-        match ask().await {
-            Ok(found) => return found,
-            Err(seen) if Instant::now() > deadline => panic!("{what}: not within {limit:?}; last seen: {seen:?}"),
-            Err(_) => sleep(Duration::from_millis(50)).await,
+        match timeout_at(deadline + LAST_ANSWER_LIMIT, Box::pin(ask())).await {
+            Ok(Ok(found)) => return found,
+            Ok(Err(seen)) if Instant::now() > deadline => panic!("{what}: not within {limit:?}; last seen: {seen:?}"),
+            Ok(Err(seen)) => last = Some(seen),
+            Err(_) => panic!("{what}: not within {limit:?}, and the last question has no answer; seen before it: {last:?}"),
         }
+        sleep(Duration::from_millis(50)).await;
     }
 }

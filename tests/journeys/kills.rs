@@ -41,3 +41,6 @@ mod scanner;
 mod scene;
 mod sleeping;
 mod transcoder;
+
+pub use scene::end_lease;
+pub use sleeping::put_to_sleep;

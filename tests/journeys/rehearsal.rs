@@ -18,7 +18,7 @@ use tokio::{
 use url::Url;
 
 use self::load::Rotation;
-use crate::harness::{Consumer, database, eventually};
+use crate::harness::{Consumer, command_line, database, eventually};
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// How long both versions of a binary run side by side before the old one is told to stop.
@@ -32,7 +32,8 @@ fn released() -> PathBuf {
 
 async fn migrate(programs: &std::path::Path, database: &Url) {
     let mut command = Command::new(programs.join("media"));
-    let output = command.args(["migrate", "--database-url", database.as_str()]).stdin(Stdio::null()).output().await.unwrap();
+    command.args(["migrate", "--database-url", database.as_str()]).stdin(Stdio::null());
+    let output = command_line::run(command).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

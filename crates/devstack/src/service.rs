@@ -12,6 +12,8 @@ use tokio::time::{Instant, sleep};
 use crate::{DatabaseRole, DevstackError, S3Identity};
 
 const LOG_TAIL_BYTES: usize = 6_000;
+/// How long it may take to say whether it is ready: then it is asked again, unless it has ended.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// One of the services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,7 +63,8 @@ impl Binary {
         }
     }
 
-    pub(crate) fn speaks_amqp(self) -> bool {
+    /// Whether it connects to the broker.
+    pub fn speaks_amqp(self) -> bool {
         !matches!(self, Self::Api | Self::Janitor)
     }
 }
@@ -138,9 +141,9 @@ impl Service {
     /// `ServiceDidNotStart` with the end of its log.
     pub async fn ready(&mut self, limit: Duration) -> Result<(), DevstackError> {
         let deadline = Instant::now() + limit;
-        let url = format!("http://{}/readyz", self.admin);
+        let (client, url) = (reqwest::Client::new(), format!("http://{}/readyz", self.admin));
         loop {
-            let seen = match reqwest::get(&url).await {
+            let seen = match client.get(&url).timeout(ANSWER_LIMIT).send().await {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
                 Ok(answer) => answer.text().await.unwrap_or_default(),
                 Err(error) => error.to_string(),

@@ -1,5 +1,3 @@
-use std::process::Command;
-
 use media_devstack::Binary;
 use media_proto::v1::{AiArtifactKind, AiProvenance, AssetKind, CreateUploadRequest, ListAiArtifactsRequest, RecordAiArtifactRequest};
 use serde_json::Value;
@@ -7,7 +5,7 @@ use tonic::Code;
 
 use super::{provenance, record, record_with, upload};
 use crate::{
-    harness::{Caller, World, eventually, samples},
+    harness::{Caller, World, command_line, eventually, samples},
     refusals::{reason, refused},
 };
 
@@ -88,39 +86,31 @@ async fn a_person_records_shows_and_lists() {
     let caller = world.caller().await;
     let folder = tempfile::tempdir().unwrap();
     let picture = samples::on_disk(folder.path(), "cover.png", &samples::picture(64, 64));
-    let typed = |arguments: &[&str]| {
-        let program = crate::harness::program("media");
-        let mut command = Command::new(program);
-        let owner = caller.owner.to_string();
-        command
-            .args(arguments)
-            .env_clear()
-            .env("MEDIA_API", world.fleet.grpc_url())
-            .env("MEDIA_TOKEN", &caller.token)
-            .env("MEDIA_OWNER", owner);
-        let output = command.output().unwrap();
+    let typed = async |arguments: &[&str]| {
+        let output = command_line::run(command_line::media(&world, &caller, arguments)).await;
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
     };
-    let json = |arguments: &[&str]| -> Vec<Value> {
-        let (code, text, said) = typed(&[&["--json"], arguments].concat());
+    let json = async |arguments: &[&str]| -> Vec<Value> {
+        let (code, text, said) = typed(&[&["--json"], arguments].concat()).await;
         assert_eq!(code, 0, "{arguments:?}: {said}");
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
     let made = ["--model", "painter-3", "--trace-id", "t-1"];
-    let (code, _, said) = typed(&["upload", &picture, "--kind", "ai_image", "--model", "painter-3"]);
+    let (code, _, said) = typed(&["upload", &picture, "--kind", "ai_image", "--model", "painter-3"]).await;
     assert!(code == 4 && said.contains("provenance.trace_id"), "{code} {said}");
-    let asset = json(&[&["upload", &picture, "--kind", "ai_image"], &made[..]].concat());
+    let asset = json(&[&["upload", &picture, "--kind", "ai_image"], &made[..]].concat()).await;
     assert_eq!(asset[0]["source"], "ASSET_SOURCE_AI_GENERATED");
     let id = asset[0]["id"].as_str().unwrap();
     let record = json(
         &[&["ai", "record", id, "--cost", "1200", "--prompt-ref", "p#4", "--generated-at", "2026-11-24T12:00:00Z"], &made[..]].concat(),
-    );
+    )
+    .await;
     let artifact = record[0]["id"].as_str().unwrap();
     assert!(record[0]["provenance"]["generateTime"].as_str().unwrap().starts_with("2026-11-24T12:00:00"));
-    assert_eq!(json(&["ai", "show", artifact]), record);
-    assert_eq!(json(&["ai", "ls", "--asset", id, "--kind", "ai_image", "--model", "painter-3"]), record);
-    assert!(json(&["ai", "ls", "--kind", "ai_audio"]).is_empty());
-    let (_, row, _) = typed(&["ai", "ls"]);
+    assert_eq!(json(&["ai", "show", artifact]).await, record);
+    assert_eq!(json(&["ai", "ls", "--asset", id, "--kind", "ai_image", "--model", "painter-3"]).await, record);
+    assert!(json(&["ai", "ls", "--kind", "ai_audio"]).await.is_empty());
+    let (_, row, _) = typed(&["ai", "ls"]).await;
     assert!(row.contains(artifact) && row.contains("1200 micro-USD  painter-3"), "{row}");
-    assert_eq!(typed(&["ai", "show", id]).0, 3, "that is an asset");
+    assert_eq!(typed(&["ai", "show", id]).await.0, 3, "that is an asset");
 }

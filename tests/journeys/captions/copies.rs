@@ -1,12 +1,15 @@
 //! The copies at the asked-for keys, for readers of the bucket.
 
 use media_devstack::Binary;
-use media_domain::{AssetId, CaptionTrackId};
+use media_domain::{AssetId, CaptionTrackId, work::Queue};
 use media_proto::v1::{CaptionKind, CaptionTrack};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::{LIMIT, OTHER_VTT, VTT, asset};
-use crate::harness::{Bucket, Caller, Moment, StoreProxy, World, eventually};
+use crate::{
+    harness::{Bucket, Caller, Moment, StoreProxy, World, eventually},
+    kills::end_lease,
+};
 
 /// Where readers of the bucket look.
 fn asked_for(caller: &Caller, id: &str, file: &str) -> String {
@@ -133,6 +136,7 @@ async fn a_captioner_killed_between_a_copy_and_its_row_is_followed_by_one_that_d
     assert_eq!(Bucket::of(scene.world.isolated()).bytes(&scene.key).await, VTT.as_bytes(), "the dead one's copy is there");
     // Nobody wrote down of what: it is taken away again all the same.
     scene.caller.reject(&scene.first.clone()).await.unwrap();
+    end_lease(&scene.world.sql().await, Queue::Caption).await;
     let _second = scene.captioner().await;
     until_there(&scene.world, &scene.key, None).await;
     let (rows, copies) = keys(&scene.world.sql().await, &scene.first.asset_id).await;
@@ -157,7 +161,8 @@ struct Scene {
 impl Scene {
     async fn new(name: &str) -> Self {
         let mut world = World::new(name).await;
-        world.fleet.set("MEDIA__WORKER__LEASE", "3s");
+        // So long that none is lost to a machine that stands still for a while.
+        world.fleet.set("MEDIA__WORKER__LEASE", "60s");
         world.fleet.set("MEDIA__WORKER__HEARTBEAT", "500ms");
         world.fleet.set("MEDIA__WORKER__IDLE_POLL", "1s");
         let proxy = StoreProxy::before(world.isolated().s3_endpoint()).await;

@@ -1,6 +1,6 @@
 //! What cannot be read before it was brought back. The store keeps the class's name; a proxy before it plays what S3 does with it.
 
-use std::{process::Command, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use media_devstack::{Binary, Service};
 use media_proto::v1::{
@@ -14,7 +14,7 @@ use tonic_types::StatusExt;
 
 use super::{LIMIT, MAKERS, letter, states, until, until_archived, unused_for, unused_letter};
 use crate::{
-    harness::{Caller, Consumer, Glacier, StoreProxy, World, eventually, samples},
+    harness::{Caller, Consumer, Glacier, StoreProxy, World, command_line, eventually, samples},
     refusals::{reason, refusal, refused},
 };
 
@@ -151,16 +151,13 @@ async fn a_person_restores_from_a_shell() {
     let Scene { world, proxy: _proxy, mut caller, sql, glacier, _janitor, .. } = scene("cold-shell").await;
     let id = unused_letter(&mut caller, &sql, 400).await;
     until_archived(&caller, &sql, &id).await;
-    let media = |arguments: &[&str]| {
-        let program = crate::harness::program("media");
-        let mut command = Command::new(program);
-        command.args(arguments).env_clear().env("MEDIA_API", world.fleet.grpc_url()).env("MEDIA_TOKEN", &caller.token);
-        let output = command.output().unwrap();
+    let media = async |arguments: &[&str]| {
+        let output = command_line::run(command_line::media(&world, &caller, arguments)).await;
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
     };
-    let (code, said) = media(&["download", &id]);
+    let (code, said) = media(&["download", &id]).await;
     assert!(code == 4 && said.contains("ASSET_ARCHIVED") && said.contains("RestoreAsset"), "{said}");
-    let (code, said) = media(&["--json", "restore", &id, "--days", "2"]);
+    let (code, said) = media(&["--json", "restore", &id, "--days", "2"]).await;
     let asset: Value = serde_json::from_str(&said).unwrap();
     assert_eq!((code, asset["archiveState"].as_str()), (0, Some("ARCHIVE_STATE_RESTORING")));
     eventually("the store has it ready", LIMIT, async || match glacier.thaw(Duration::from_secs(3600)) {
@@ -169,7 +166,7 @@ async fn a_person_restores_from_a_shell() {
     })
     .await;
     until(&caller, &id, ArchiveState::Available).await;
-    let (code, said) = media(&["show", &id]);
+    let (code, said) = media(&["show", &id]).await;
     assert!(code == 0 && said.contains("cold tier: available until 20"), "{said}");
-    assert_eq!(media(&["restore", &id, "--days", "1000"]).0, 4);
+    assert_eq!(media(&["restore", &id, "--days", "1000"]).await.0, 4);
 }

@@ -8,7 +8,7 @@ use tonic::Code;
 
 use super::{ALL, LIMIT, announce, download, encoded, named, picture, sha256};
 use crate::{
-    harness::{Bucket, World},
+    harness::{Bucket, World, command_line},
     refusals::{leftovers, reason, refused},
 };
 
@@ -74,10 +74,8 @@ async fn bytes_that_are_there_are_shared_at_once_and_nothing_is_uploaded() {
 
     let folder = tempfile::tempdir().unwrap();
     let path = crate::harness::samples::on_disk(folder.path(), "typed.png", &bytes);
-    let program = crate::harness::program("media");
-    let mut typed = tokio::process::Command::new(program);
-    typed.args(["--json", "upload", "--owner", &other.owner.to_string(), &path]);
-    let said = typed.env_clear().env("MEDIA_API", world.fleet.grpc_url()).env("MEDIA_TOKEN", &other.token).output().await.unwrap();
+    let typed = command_line::media(&world, &other, &["--json", "upload", "--owner", &other.owner.to_string(), &path]);
+    let said = command_line::run(typed).await;
     let said: Value = serde_json::from_slice(&said.stdout).unwrap();
     assert_eq!((&said["status"], &said["deduplicated"]), (&Value::from("ASSET_STATUS_READY"), &Value::from(true)), "{said}");
     leftovers::assert_nothing_is_left(&world, owner.tenant).await;

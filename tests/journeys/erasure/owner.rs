@@ -1,7 +1,5 @@
 //! A person's assets.
 
-use std::process::Stdio;
-
 use media_devstack::Binary;
 use media_domain::{AssetId, OwnerId};
 use media_proto::v1::{
@@ -15,7 +13,7 @@ use tonic::Code;
 use super::{LIMIT, done, outcome, receipt, rows_with};
 use crate::{
     dedup,
-    harness::{Bucket, Caller, World, caller, eventually, samples},
+    harness::{Bucket, Caller, World, caller, command_line, eventually, samples},
     operations::infected_document,
     refusals::{leftovers, reason, refused},
 };
@@ -315,10 +313,7 @@ async fn a_person_erases_from_a_shell() {
     let mut person = world.caller().await;
     let id = letter(&mut person, 1000).await;
     let typed = async |arguments: &[&str]| {
-        let program = crate::harness::program("media");
-        let mut command = tokio::process::Command::new(program);
-        command.args(arguments).env_clear().env("MEDIA_API", world.fleet.grpc_url()).env("MEDIA_TOKEN", &person.token);
-        let output = command.stdin(Stdio::null()).output().await.unwrap();
+        let output = command_line::run(command_line::media(&world, &person, arguments)).await;
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, said) = typed(&["erase", "owner", &person.owner.to_string(), "--wait"]).await;

@@ -154,6 +154,8 @@ impl Trap {
 pub struct Exchange {
     pub asked: Asked,
     pub status: Option<StatusCode>,
+    /// Whether it is over, with an answer or without.
+    ended: bool,
 }
 
 struct Shared {
@@ -226,6 +228,18 @@ impl StoreProxy {
         .await
     }
 
+    /// Waits until no client is connected and nothing is under way any more: what a client had sent whole arrives also when it is gone.
+    pub async fn quiet(&self) {
+        eventually("the proxy has nothing under way", CAUGHT_LIMIT, async || {
+            // The first is of the task that accepts them.
+            let connections = self.generation.receiver_count() - 1;
+            let exchanges = self.shared.exchanges.lock().unwrap();
+            let open: Vec<Exchange> = exchanges.iter().filter(|exchange| !exchange.ended).cloned().collect();
+            if connections == 0 && open.is_empty() { Ok(()) } else { Err((connections, open)) }
+        })
+        .await;
+    }
+
     /// Cuts every connection that is open now.
     pub fn cut_connections(&self) {
         self.generation.send_modify(|generation| *generation += 1);
@@ -254,9 +268,17 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, generation: watch::R
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>, mut generation: watch::Receiver<u32>) {
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
+        let asked = Asked::of(&request);
+        // Here, so that all is noted that came on a connection that has ended.
+        let number = shared.note(&asked);
+        let shared = shared.clone();
         // On a task of its own: it goes on if the client dies.
-        let passing = tokio::spawn(pass(shared.clone(), request));
+        let passing = tokio::spawn(async move {
+            let passed = pass(&shared, number, asked, request).await;
+            shared.ended(number);
+            passed
+        });
         async move { passing.await.map_err(io::Error::other)? }
     });
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -267,9 +289,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, mut generation: watch::Re
     }
 }
 
-async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, io::Error> {
-    let asked = Asked::of(&request);
-    let number = shared.note(&asked);
+async fn pass(shared: &Shared, number: usize, asked: Asked, request: Request<Incoming>) -> Result<Response<Body>, io::Error> {
     if let Some(trap) = shared.trap(Moment::BeforeTheStore, &asked) {
         trap.spring(asked.clone()).await?;
     }
@@ -302,12 +322,16 @@ impl Shared {
     fn note(&self, asked: &Asked) -> usize {
         let mut exchanges = self.exchanges.lock().unwrap();
         assert!(exchanges.len() < EXCHANGES_MAX, "a test with more requests than any needs");
-        exchanges.push(Exchange { asked: asked.clone(), status: None });
+        exchanges.push(Exchange { asked: asked.clone(), status: None, ended: false });
         exchanges.len() - 1
     }
 
     fn answered(&self, number: usize, status: StatusCode) {
         self.exchanges.lock().unwrap()[number].status = Some(status);
+    }
+
+    fn ended(&self, number: usize) {
+        self.exchanges.lock().unwrap()[number].ended = true;
     }
 
     /// Takes the trap that fits, so that it holds no second exchange.

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use media_devstack::{Binary, DatabaseRole, Fleet, Isolated, Service, StackInfo};
 use media_domain::TenantId;
+use media_messaging::{AmqpConfig, Broker};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Caller, Consumer};
+use super::{Caller, Consumer, eventually};
+
+/// How long servers and services may take to be there.
+const LIMIT: Duration = Duration::from_secs(60);
 
 pub struct World {
     pub fleet: Fleet,
     services: Vec<Service>,
+    is_declared: bool,
 }
 
 impl World {
@@ -30,7 +35,7 @@ impl World {
         fleet.set("MEDIA__SWEEPS__STORAGE_EVERY", "1s");
         fleet.set("MEDIA__SWEEPS__IDLE_AFTER", "5s");
         fleet.set("MEDIA__SWEEPS__RESTORES_EVERY", "1s");
-        Self { fleet, services: Vec::new() }
+        Self { fleet, services: Vec::new(), is_declared: false }
     }
 
     /// As [`new`](Self::new), with these binaries running until the world ends.
@@ -41,16 +46,29 @@ impl World {
     }
 
     pub async fn start_all(&mut self, binaries: &[Binary]) {
+        self.declare_for(binaries).await;
         let mut services: Vec<Service> = binaries.iter().map(|binary| self.fleet.launch(*binary, &[]).unwrap()).collect();
         for service in &mut services {
-            service.ready(Duration::from_secs(60)).await.unwrap_or_else(|error| panic!("{error}"));
+            service.ready(LIMIT).await.unwrap_or_else(|error| panic!("{error}"));
         }
         self.services.extend(services);
     }
 
     /// Starts one that the test itself holds, with settings of its own.
     pub async fn start(&mut self, binary: Binary, settings: &[(&str, &str)]) -> Service {
+        self.declare_for(&[binary]).await;
         self.fleet.start(binary, settings).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Declares exchanges and queues before the first service that would: a service ends that has not done it within 15 s, and a broker
+    /// that many tests ask for new queues at once may take longer.
+    async fn declare_for(&mut self, binaries: &[Binary]) {
+        if self.is_declared || !binaries.iter().any(|binary| binary.speaks_amqp()) {
+            return;
+        }
+        let config = AmqpConfig::at(self.isolated().amqp_url());
+        eventually("the broker has the topology", LIMIT, async || Broker::connect(&config, "journey").await.map(drop)).await;
+        self.is_declared = true;
     }
 
     pub fn isolated(&self) -> &Isolated {

@@ -1,5 +1,6 @@
 use std::{
     path::Path,
+    process::{Command, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use super::openssl;
 use crate::{
-    harness::{World, caller, eventually, samples},
+    harness::{World, caller, command_line, eventually, program, samples},
     refusals::{reason, refusal},
 };
 
@@ -108,16 +109,15 @@ async fn who_shows_no_certificate_is_not_heard_and_a_token_is_asked_for_all_the_
 
     let tenant = TenantId(Uuid::new_v4());
     let (url, token) = (world.fleet.grpc_url().replace("http://", "https://"), caller::token(tenant, caller::ALL_SCOPES, 60));
-    let typed = |files: &[&str]| {
-        let program = crate::harness::program("media");
-        let mut command = std::process::Command::new(program);
-        command.args(["--api", &url, "--token", &token, "--json", "usage"]).args(files).env_clear();
-        command.output().unwrap().status.code()
+    let typed = async |files: &[&str]| {
+        let mut command = Command::new(program("media"));
+        command.args(["--api", &url, "--token", &token, "--json", "usage"]).args(files).env_clear().stdin(Stdio::null());
+        command_line::run(command).await.status.code()
     };
-    assert_eq!(typed(&["--ca", &of("ca.pem"), "--cert", &of("client.pem"), "--key", &of("client.key")]), Some(0));
-    assert_ne!(typed(&["--ca", &of("ca.pem")]), Some(0));
-    assert_ne!(typed(&["--cert", &of("client.pem"), "--key", &of("client.key")]), Some(0), "nobody told it whom to trust");
-    assert_eq!(typed(&["--ca", &of("ca.pem"), "--cert", &of("client.pem")]), Some(2), "half of a pair");
+    assert_eq!(typed(&["--ca", &of("ca.pem"), "--cert", &of("client.pem"), "--key", &of("client.key")]).await, Some(0));
+    assert_ne!(typed(&["--ca", &of("ca.pem")]).await, Some(0));
+    assert_ne!(typed(&["--cert", &of("client.pem"), "--key", &of("client.key")]).await, Some(0), "nobody told it whom to trust");
+    assert_eq!(typed(&["--ca", &of("ca.pem"), "--cert", &of("client.pem")]).await, Some(2), "half of a pair");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use media_devstack::Binary;
+use media_domain::work::Queue;
 use media_proto::v1::AssetKind;
 
 use super::scene::{LIMIT, Scene, asset};
@@ -19,7 +20,7 @@ async fn a_captioner_killed_while_it_listens_is_followed_by_one_that_writes_it_d
     let mut read = scene.proxy.hold(Moment::BeforeTheAnswer, |asked| asked.reads_object() && asked.path.contains("/speech/"));
     let id = scene.caller.upload(AssetKind::Audio, "voice.m4a", &voice()).await;
     read.caught().await;
-    first.kill().unwrap();
+    scene.kill(first, Queue::Caption).await;
     read.let_go();
 
     let _second = scene.worker(Binary::Captioner).await;
@@ -39,7 +40,7 @@ async fn a_captioner_killed_between_its_captions_and_their_commit_leaves_nothing
     stored.caught().await;
     let left = scene.bucket.objects().await.into_keys().filter(|key| key.contains("/captions/")).count();
     assert_eq!(left, 1, "the killed attempt's captions are there");
-    first.kill().unwrap();
+    scene.kill(first, Queue::Caption).await;
     stored.let_go();
 
     let _second = scene.worker(Binary::Captioner).await;

@@ -1,6 +1,7 @@
 //! `kill -9` of a scanner that fetches.
 
 use media_devstack::Binary;
+use media_domain::work::Queue;
 use media_proto::v1::AssetKind;
 
 use super::scene::Scene;
@@ -23,7 +24,7 @@ async fn a_scanner_killed_in_the_middle_of_an_import_is_followed_by_one_that_beg
     scene.proxy.answers(1, |asked| asked.sends_part()).await;
     let left = scene.bucket.uploads().await;
     assert_eq!(left.len(), 1, "{left:?}");
-    first.kill().unwrap();
+    scene.kill(first, Queue::Scan).await;
 
     let _second = scene.worker(Binary::Scanner).await;
     scene.assert_ready_once(&id).await;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use media_devstack::{Binary, Server, Stack, StackInfo, StackOptions};
 use sqlx::PgPool;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     durable_consumer::{DurableConsumer, Seen},
@@ -84,11 +84,14 @@ async fn a_broker_killed_while_events_flow_loses_none_and_keeps_their_order() {
     let consumer = DurableConsumer::follow(world.isolated().amqp_url().as_str()).await;
     let ids = events::assets(&mut caller, ASSETS).await;
 
-    let writing = events::write(world.isolated(), &caller, &ids, EACH, 5);
+    // However late it is killed, something is still to be written.
+    let (dead, last_turn) = watch::channel(false);
+    let writing = events::write_waiting(world.isolated(), &caller, &ids, EACH, 5, &last_turn);
     let killing = async {
         // Not sooner: a quorum queue that was declared less than half a second ago may not come back.
         until_seen(&consumer, 2000).await;
         stack.kill(Server::RabbitMq).await.unwrap();
+        dead.send_replace(true);
     };
     tokio::join!(writing, killing);
     let all = ASSETS * (usize::try_from(EACH).unwrap() + 1);

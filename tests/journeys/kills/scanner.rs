@@ -1,6 +1,7 @@
 //! `kill -9` of the scanner.
 
 use media_devstack::Binary;
+use media_domain::work::Queue;
 use media_proto::v1::AssetKind;
 
 use super::scene::Scene;
@@ -13,7 +14,7 @@ async fn a_scanner_killed_in_mid_scan_is_followed_by_one_that_scans_it_once() {
     let mut read = scene.proxy.hold(Moment::BeforeTheAnswer, |asked| asked.reads_object() && asked.path.ends_with("/original"));
     let id = scene.caller.upload(AssetKind::Image, "card.png", &samples::picture(1600, 800)).await;
     read.caught().await;
-    first.kill().unwrap();
+    scene.kill(first, Queue::Scan).await;
     read.let_go();
 
     let _second = scene.worker(Binary::Scanner).await;

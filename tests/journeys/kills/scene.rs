@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use media_devstack::{Binary, Service};
-use media_domain::AssetId;
+use media_domain::{AssetId, work::Queue};
 use media_proto::v1::{AssetKind, AssetStatus, Job, JobStatus};
 use sqlx::PgPool;
 
@@ -33,7 +33,8 @@ impl Scene {
     pub async fn prepared(name: &str, prepare: impl FnOnce(&mut World), binaries: &[Binary]) -> Self {
         let mut world = World::new(name).await;
         prepare(&mut world);
-        world.fleet.set("MEDIA__WORKER__LEASE", "3s");
+        // So long that none is lost to a machine that stands still for a while; who kills a worker ends its lease.
+        world.fleet.set("MEDIA__WORKER__LEASE", "60s");
         world.fleet.set("MEDIA__WORKER__HEARTBEAT", "500ms");
         world.fleet.set("MEDIA__WORKER__IDLE_POLL", "1s");
         let proxy = StoreProxy::before(world.isolated().s3_endpoint()).await;
@@ -47,6 +48,12 @@ impl Scene {
     pub async fn worker(&mut self, binary: Binary) -> Service {
         let endpoint = self.proxy.endpoint();
         self.world.start(binary, &[("MEDIA__S3__ENDPOINT", &endpoint)]).await
+    }
+
+    /// `kill -9` of a worker, and the end of the lease that it leaves.
+    pub async fn kill(&self, worker: Service, queue: Queue) {
+        worker.kill().unwrap();
+        end_lease(&self.sql, queue).await;
     }
 
     /// Waits until the asset is ready and told of, and says that each thing of it is there exactly once: its rows, their
@@ -154,6 +161,13 @@ impl Scene {
     pub async fn upload_small_film(&mut self) -> String {
         self.caller.upload(AssetKind::Video, "film.mp4", &small_film()).await
     }
+}
+
+/// Lets the lease be over of what a queue's worker has in hand, as if the time of it had passed.
+pub async fn end_lease(sql: &PgPool, queue: Queue) {
+    let end = "UPDATE media.work SET lease_until = clock_timestamp() - interval '1 second' WHERE queue = $1 AND state = 'running'";
+    let ended = sqlx::query(end).bind(queue.as_str()).execute(sql).await.unwrap().rows_affected();
+    assert_eq!(ended, 1, "the worker had one piece of work in hand");
 }
 
 pub fn asset(id: &str) -> AssetId {

@@ -19,7 +19,7 @@ fn of_the_rung(asked: &Asked) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transcoder_that_slept_past_its_lease_before_complete_changes_no_object() {
     let mut scene = Scene::with("sleep-before-complete", &AROUND).await;
-    let sleeper = scene.worker(Binary::Transcoder).await;
+    let sleeper = short_of_time(&mut scene).await;
     // It has asked, after its last heartbeat, and the store has not heard it yet.
     let mut late = scene.proxy.hold(Moment::BeforeTheStore, |asked| asked.completes_upload() && of_the_rung(asked));
     let id = scene.upload_small_film().await;
@@ -49,7 +49,7 @@ async fn a_transcoder_that_slept_past_its_lease_before_complete_changes_no_objec
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transcoder_that_slept_past_its_lease_after_its_last_part_does_not_complete() {
     let mut scene = Scene::with("sleep-after-last-part", &AROUND).await;
-    let sleeper = scene.worker(Binary::Transcoder).await;
+    let sleeper = short_of_time(&mut scene).await;
     let mut part = scene.proxy.hold(Moment::BeforeTheAnswer, |asked| asked.sends_part() && of_the_rung(asked));
     let id = scene.upload_small_film().await;
     let asked = part.caught().await;
@@ -71,8 +71,14 @@ async fn a_transcoder_that_slept_past_its_lease_after_its_last_part_does_not_com
     assert_is_the_film(&scene.bucket.bytes(&key).await, size);
 }
 
+/// A transcoder behind the proxy whose lease is soon over: that it finds out by its own clock is what is shown.
+async fn short_of_time(scene: &mut Scene) -> Service {
+    let endpoint = scene.proxy.endpoint();
+    scene.world.start(Binary::Transcoder, &[("MEDIA__S3__ENDPOINT", endpoint.as_str()), ("MEDIA__WORKER__LEASE", "3s")]).await
+}
+
 /// SIGSTOP, and waits until it has taken hold of every thread: on a busy machine one may run on for a while.
-async fn put_to_sleep(service: &Service) {
+pub async fn put_to_sleep(service: &Service) {
     service.signal(Signal::STOP).unwrap();
     eventually("every thread of the service has stopped", LIMIT, async || {
         let threads = fs::read_dir(format!("/proc/{}/task", service.pid())).unwrap();

@@ -1,6 +1,7 @@
 //! `kill -9` of the transcoder, at each of the moments that its promise is about.
 
 use media_devstack::Binary;
+use media_domain::work::Queue;
 use media_proto::v1::{AssetKind, AssetStatus};
 
 use super::scene::{LIMIT, Scene, noisy_film};
@@ -19,7 +20,7 @@ async fn a_transcoder_killed_with_a_part_of_a_rung_uploaded_is_followed_by_one_t
     let completed = scene.proxy.exchanges(|asked| asked.completes_upload() && asked.path.contains("/h264-720p/"));
     assert!(completed.is_empty(), "the rung is not done: {completed:?}");
     assert!(asked.query.contains(&("partNumber".to_owned(), "1".to_owned())), "{asked:?}");
-    first.kill().unwrap();
+    scene.kill(first, Queue::Transcode).await;
     part.let_go();
     assert!(!scene.bucket.uploads().await.is_empty(), "the killed attempt left its uploads");
 
@@ -38,7 +39,7 @@ async fn a_transcoder_killed_between_complete_and_commit_is_followed_by_one_that
     complete.caught().await;
     let left = scene.bucket.objects().await.into_iter().find(|(key, _)| key.contains("/h264-360p/"));
     let (key, left) = left.expect("the killed attempt's object is there");
-    first.kill().unwrap();
+    scene.kill(first, Queue::Transcode).await;
     complete.let_go();
 
     let _second = scene.worker(Binary::Transcoder).await;

@@ -10,7 +10,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::harness::{Caller, World, command_line::media};
+use crate::harness::{
+    Caller, World,
+    command_line::{self, media},
+};
 
 const MIB: usize = 1 << 20;
 /// What is promised of media-api.
@@ -70,7 +73,7 @@ async fn from_the_command_line(world: &World, caller: &Caller, service: &Service
     std::fs::File::create(&path).unwrap().set_len(size() as u64).unwrap();
     let mut command = media(world, caller, &["--json", "upload", path.to_str().unwrap(), "--kind", "video", "--no-hash"]);
     command.env("XDG_STATE_HOME", folder.path());
-    let run = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let run = command_line::run(command).await;
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     peak_kib(service)
 }

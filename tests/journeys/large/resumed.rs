@@ -3,7 +3,6 @@ use std::{
     io::Write as _,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
 };
 
 use media_devstack::Binary;
@@ -13,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::harness::{
     Bucket, Caller, Moment, StoreProxy, World,
-    command_line::media,
+    command_line::{self, media},
     samples,
     store_proxy::{Asked, Exchange, Hold},
 };
@@ -72,16 +71,10 @@ impl Desk {
         self.proxy.exchanges(Asked::sends_part).iter().filter(|exchange| taken(exchange)).filter_map(|one| part_of(&one.asked)).collect()
     }
 
-    /// As [`stored`](Self::stored), when what was under way has arrived: the proxy passes on what it was sent whole.
+    /// As [`stored`](Self::stored), when nothing is under way any more of a client that is gone.
     async fn settled(&self) -> BTreeSet<usize> {
-        let mut seen = self.stored();
-        loop {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let stored = std::mem::replace(&mut seen, self.stored());
-            if stored == seen {
-                return stored;
-            }
-        }
+        self.proxy.quiet().await;
+        self.stored()
     }
 }
 
@@ -106,7 +99,7 @@ async fn a_killed_command_line_goes_on_without_sending_a_finished_part_again() {
     let asked_before = desk.proxy.exchanges(Asked::sends_part).len();
     assert!(before.len() >= HELD_PART - 1 && before.len() < PARTS, "{before:?}");
 
-    let run = desk.upload().output().unwrap();
+    let run = command_line::run(desk.upload()).await;
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let asset: Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(asset["status"], "ASSET_STATUS_SCANNING");
@@ -126,7 +119,7 @@ async fn a_killed_command_line_goes_on_without_sending_a_finished_part_again() {
     assert_eq!(notes(desk.home.path()), 0, "nothing is kept of an upload that has ended");
 
     // The same command now is another upload.
-    let run = desk.upload().output().unwrap();
+    let run = command_line::run(desk.upload()).await;
     let another: Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_ne!(another["id"], asset["id"]);
 }
@@ -146,7 +139,7 @@ async fn an_interrupted_upload_is_kept_and_one_that_was_given_up_begins_anew() {
     assert_eq!(asset.status(), AssetStatus::Uploading);
 
     caller.uploads.abort_upload(AbortUploadRequest { asset_id: asset.id.clone() }).await.unwrap();
-    let run = desk.upload().output().unwrap();
+    let run = command_line::run(desk.upload()).await;
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let another: Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_ne!(another["id"], asset.id, "what was given up is not gone on with");
@@ -157,7 +150,7 @@ async fn an_interrupted_upload_is_kept_and_one_that_was_given_up_begins_anew() {
     killed.wait().unwrap();
     hold.cut();
     std::fs::OpenOptions::new().append(true).open(&desk.file).unwrap().write_all(b"more").unwrap();
-    let run = desk.upload().output().unwrap();
+    let run = command_line::run(desk.upload()).await;
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let statuses: Vec<AssetStatus> = desk.assets().await.iter().map(Asset::status).collect();
     assert_eq!(statuses, [AssetStatus::Scanning, AssetStatus::Uploading, AssetStatus::Scanning, AssetStatus::Failed], "newest first");

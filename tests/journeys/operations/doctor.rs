@@ -1,24 +1,19 @@
 //! `media doctor`: what is sound is called sound, and each thing that was broken is named with what to do.
 
-use std::{collections::BTreeMap, process::Stdio};
+use std::collections::BTreeMap;
 
 use media_devstack::{Binary, DatabaseRole, S3Identity};
 use serde_json::Value;
-use tokio::process::Command;
 
 use super::LIMIT;
-use crate::harness::{Bucket, Caller, World, eventually};
+use crate::harness::{Bucket, Caller, World, command_line, eventually};
 
 /// By the names of the janitor's settings, as where it runs.
 async fn doctor(world: &World, caller: &Caller, other: &[(&str, &str)]) -> (i32, BTreeMap<String, Value>) {
     let isolated = world.isolated();
     let keys = isolated.s3_credentials(S3Identity::MediaJanitor);
-    let program = crate::harness::program("media");
-    let output = Command::new(program)
-        .args(["--json", "doctor"])
-        .env_clear()
-        .env("MEDIA_API", world.fleet.grpc_url())
-        .env("MEDIA_TOKEN", &caller.token)
+    let mut command = command_line::media(world, caller, &["--json", "doctor"]);
+    command
         .env("MEDIA__DATABASE__URL", isolated.database_url(DatabaseRole::Janitor).as_str())
         .env("MEDIA__AMQP__URL", isolated.amqp_url().as_str())
         .env("MEDIA__CLAMD__ADDRESS", isolated.clamd_address())
@@ -28,11 +23,8 @@ async fn doctor(world: &World, caller: &Caller, other: &[(&str, &str)]) -> (i32,
         .env("MEDIA__S3__QUARANTINE_BUCKET", isolated.quarantine_bucket())
         .env("MEDIA__S3__ACCESS_KEY_ID", &keys.access_key)
         .env("MEDIA__S3__SECRET_ACCESS_KEY", &keys.secret_key)
-        .envs(other.iter().copied())
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
+        .envs(other.iter().copied());
+    let output = command_line::run(command).await;
     let text = String::from_utf8(output.stdout).unwrap();
     let findings = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     // A thing may have several findings: the worst one counts.

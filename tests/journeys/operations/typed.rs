@@ -1,23 +1,17 @@
 //! `media`, as an operator types it, and whoever looks after assets.
 
-use std::process::Stdio;
-
 use media_devstack::Binary;
 use media_domain::AssetId;
 use media_proto::v1::{AssetKind, AssetStatus};
 use reqwest::StatusCode;
 use serde_json::Value;
-use tokio::process::Command;
 
 use super::LIMIT;
-use crate::harness::{Caller, World, eventually, samples};
+use crate::harness::{Caller, World, command_line, eventually, samples};
 
 /// Runs `media` with arguments; answers its exit code and output.
 async fn media(world: &World, caller: &Caller, arguments: &[&str]) -> (i32, String) {
-    let program = crate::harness::program("media");
-    let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("MEDIA_API", world.fleet.grpc_url()).env("MEDIA_TOKEN", &caller.token);
-    let output = command.stdin(Stdio::null()).output().await.unwrap();
+    let output = command_line::run(command_line::media(world, caller, arguments)).await;
     let said = String::from_utf8_lossy(&output.stderr);
     let code = output.status.code().unwrap();
     assert!(code == 0 || !said.is_empty(), "{arguments:?} failed without a word");
