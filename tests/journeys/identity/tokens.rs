@@ -20,6 +20,9 @@ async fn world_of(name: &str, key: &SigningKey) -> (World, Caller, media_devstac
     (world, caller, api, folder)
 }
 
+/// What a claim says when it is asked for: some are good for seconds only.
+type Claim = fn() -> Value;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_counts_for_its_time_its_issuer_and_its_audience_give_or_take_the_clocks() {
     let key = SigningKey::new("known");
@@ -29,8 +32,7 @@ async fn a_token_counts_for_its_time_its_issuer_and_its_audience_give_or_take_th
         claims[name] = value;
         key.sign(&claims)
     };
-    // Each made when it is its turn: they are good for seconds only.
-    let good: [(&str, &str, fn() -> Value); 4] = [
+    let good: [(&str, &str, Claim); 4] = [
         ("one of several audiences", "aud", || json!(["another", "media"])),
         ("ended, by a clock that goes before", "exp", || json!(now() - 10)),
         ("not begun, by a clock that goes after", "nbf", || json!(now() + 15)),

@@ -99,6 +99,36 @@ async fn idle_queues_are_found_without_reading_what_waits_and_what_was_done() {
 }
 
 #[tokio::test]
+async fn cold_originals_are_found_without_reading_all_that_are_cold() {
+    let place = Place::new("sweeps-cold-many").await;
+    let mut superuser = place.superuser.acquire().await.unwrap();
+    sqlx::query("SET session_replication_role = replica").execute(&mut *superuser).await.unwrap();
+    for many in [
+        "INSERT INTO media.assets (id, tenant_id, owner_user_id, kind, source, status, bucket, key, created_at)
+         SELECT uuid_in(md5('asset' || n)::cstring), uuid_in(md5('tenant' || n % 3)::cstring), gen_random_uuid(), 'image', 'upload', 'ready', 'media',
+           'key ' || n, now() - interval '400 days' - n * interval '1 second' FROM generate_series(1, 20000) n",
+        // One more asset names what another names.
+        "INSERT INTO media.assets (id, tenant_id, owner_user_id, kind, source, status, bucket, key, created_at)
+         SELECT gen_random_uuid(), tenant_id, owner_user_id, kind, source, status, bucket, key, created_at FROM media.assets WHERE key = 'key 20000'",
+        "INSERT INTO media.blobs (tenant_id, bucket, key) SELECT DISTINCT tenant_id, bucket, key FROM media.assets",
+        "ANALYZE media.assets",
+        "ANALYZE media.blobs",
+    ] {
+        sqlx::query(many).execute(&mut *superuser).await.unwrap();
+    }
+    let mut tx = superuser.begin().await.unwrap();
+    let tables = ["assets", "blobs"];
+    let before = [Place::rows_read(&mut tx, tables[0]).await, Place::rows_read(&mut tx, tables[1]).await];
+    let found: Vec<String> = sqlx::query_scalar("SELECT key FROM media.cold_originals(365, 10)").fetch_all(&mut *tx).await.unwrap();
+    assert_eq!(found.len(), 10);
+    assert_eq!(found[..3], ["key 20000", "key 19999", "key 19998"], "the longest unused of each tenant, then the next of each");
+    for (table, before) in tables.into_iter().zip(before) {
+        let read = Place::rows_read(&mut tx, table).await - before;
+        assert!((1..500).contains(&read), "{read} rows of {table}, which has 20,000, were read");
+    }
+}
+
+#[tokio::test]
 async fn an_upload_is_unfinished_when_given_up_or_abandoned() {
     let place = Place::new("sweeps-uploads").await;
     let owner = tenant();
