@@ -33,7 +33,9 @@ CREATE OR REPLACE FUNCTION media.idle_queues(p_idle_seconds double precision)
         SELECT o.created_at FROM media.outbox o WHERE o.kind = 'command' AND o.routing_key = 'media.' || q.queue
         ORDER BY o.created_at DESC LIMIT 1) <= idle.since, true)
   $$;
--- Of each tenant as many as are asked for, those first that were unused for the longest; what several assets name, once.
+-- Of each tenant as many as are asked for, those first that were unused for the longest. Of the assets that name one, the first in that
+-- order stands for all. Each question is asked row by row, in the order of the index, and ends with its first answer: as joins they would
+-- be made of all rows before the first is taken.
 CREATE OR REPLACE FUNCTION media.cold_originals(p_default_days int, p_limit int)
   RETURNS TABLE (tenant_id uuid, bucket text, key text)
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, media, pg_temp
@@ -50,19 +52,24 @@ CREATE OR REPLACE FUNCTION media.cold_originals(p_default_days int, p_limit int)
       LEFT JOIN media.tenant_policies p ON p.tenant_id = t.id
       CROSS JOIN LATERAL (SELECT now() - make_interval(days => coalesce(p.archive_after_days, p_default_days)) AS since) cold
       CROSS JOIN LATERAL (
-        SELECT unused.bucket, unused.key, min(unused.since) AS since, row_number() OVER (ORDER BY min(unused.since), unused.key) AS turn
+        SELECT unused.bucket, unused.key, unused.since, row_number() OVER (ORDER BY unused.since, unused.id) AS turn
         FROM (
-          SELECT x.bucket, x.key, coalesce(x.last_accessed_at, x.created_at) AS since FROM media.assets x
+          SELECT x.id, x.bucket, x.key, coalesce(x.last_accessed_at, x.created_at) AS since FROM media.assets x
           WHERE x.tenant_id = t.id AND x.status = 'ready' AND x.deleted_at IS NULL AND x.archived_at IS NULL
             AND coalesce(x.last_accessed_at, x.created_at) <= cold.since
-            -- Asked row by row, in the order of the index: as joins they would be made of all rows before the first is taken.
             AND (SELECT b.doomed_at IS NULL AND b.archive_state IS NULL AND b.tenant_id = t.id FROM media.blobs b
                  WHERE b.bucket = x.bucket AND b.key = x.key)
-            AND NOT (SELECT coalesce(bool_or(o.status <> 'ready' OR o.deleted_at IS NOT NULL OR coalesce(o.last_accessed_at, o.created_at) > cold.since
-                  OR EXISTS (SELECT FROM media.work w WHERE w.asset_id = o.id AND w.state IN ('waiting', 'running'))), false)
-              FROM media.assets o WHERE o.tenant_id = t.id AND o.key = x.key AND o.bucket = x.bucket)
-          ORDER BY coalesce(x.last_accessed_at, x.created_at) LIMIT p_limit) unused
-        GROUP BY unused.bucket, unused.key) due
+            AND (SELECT true FROM media.assets o
+                 WHERE o.tenant_id = t.id AND o.key = x.key AND o.bucket = x.bucket
+                   AND o.status = 'ready' AND o.deleted_at IS NULL AND o.archived_at IS NULL
+                   AND (coalesce(o.last_accessed_at, o.created_at), o.id) < (coalesce(x.last_accessed_at, x.created_at), x.id)
+                 LIMIT 1) IS NOT TRUE
+            AND (SELECT true FROM media.assets o
+                 WHERE o.tenant_id = t.id AND o.key = x.key AND o.bucket = x.bucket
+                   AND (o.status <> 'ready' OR o.deleted_at IS NOT NULL OR coalesce(o.last_accessed_at, o.created_at) > cold.since
+                     OR EXISTS (SELECT FROM media.work w WHERE w.asset_id = o.id AND w.state IN ('waiting', 'running')))
+                 LIMIT 1) IS NOT TRUE
+          ORDER BY coalesce(x.last_accessed_at, x.created_at) LIMIT p_limit) unused) due
     ORDER BY due.turn, due.since LIMIT p_limit
   $$;
 RESET ROLE;

@@ -29,7 +29,7 @@ const BITS: u32 = 14;
 const BLOCK: u32 = 80;
 /// How long the film may stand still while a player changes to another level: to decode a segment takes seconds on a busy machine, and a
 /// player that waits for what does not come waits for ever.
-const STANDSTILL_MS_MAX: u64 = 20_000;
+const STANDSTILL_MS_MAX: u64 = 8_000;
 /// How many of a player's seeks may need a second one, because it replaced what was sought.
 const SEEKS_AGAIN_MAX: u64 = 1;
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use media_devstack::{Binary, JWT_SECRET};
 use serde_json::{Value, json};
@@ -7,7 +9,7 @@ use super::{
     called_with, is_refused,
     issuer::{SigningKey, claims, now},
 };
-use crate::harness::{Caller, World, samples};
+use crate::harness::{Caller, World, eventually, samples};
 
 /// An api that knows one public key, by file, and allows for clocks that are 20 s apart.
 async fn world_of(name: &str, key: &SigningKey) -> (World, Caller, media_devstack::Service, TempDir) {
@@ -55,6 +57,20 @@ async fn a_token_counts_for_its_time_its_issuer_and_its_audience_give_or_take_th
     for (what, token) in bad {
         assert!(is_refused(called_with(&world, &caller, token).await), "{what}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_keys_that_cannot_be_used_takes_no_key_away_and_is_counted_again_and_again() {
+    let key = SigningKey::new("known");
+    let (world, caller, api, folder) = world_of("token-file", &key).await;
+    samples::on_disk(folder.path(), "keys.json", b"{");
+    eventually("two looks that failed", Duration::from_secs(60), async || {
+        let metrics = api.metrics().await.unwrap();
+        let failed = metrics.lines().find_map(|line| line.strip_prefix("media_key_set_fetches_total{outcome=\"failed\"} ")).unwrap();
+        if failed.parse::<u32>().unwrap() >= 2 { Ok(()) } else { Err(failed.to_owned()) }
+    })
+    .await;
+    called_with(&world, &caller, key.token(caller.tenant)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

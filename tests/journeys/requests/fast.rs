@@ -12,7 +12,7 @@ use crate::{
     refusals::{reason, refusal},
 };
 
-/// More than are let in while they arrive, however slow the machine is.
+/// More than are let in while they arrive: that takes no ten seconds anywhere.
 pub const MANY: usize = 16;
 
 /// Sends all calls at once to where a tenant may send so many, and one more for each second; answers the longest wait that was told.

@@ -94,7 +94,7 @@ async fn idle_queues_are_found_without_reading_what_waits_and_what_was_done() {
     assert_eq!(found, ["scan"]);
     for (table, before) in ["work", "outbox"].into_iter().zip(before) {
         let read = Place::rows_read(&mut tx, table).await - before;
-        assert!((1..100).contains(&read), "{read} rows of {table}, which has 20,000, were read");
+        assert!(read < 100, "{read} rows of {table}, which has 20,000, were read");
     }
 }
 
@@ -107,9 +107,10 @@ async fn cold_originals_are_found_without_reading_all_that_are_cold() {
         "INSERT INTO media.assets (id, tenant_id, owner_user_id, kind, source, status, bucket, key, created_at)
          SELECT uuid_in(md5('asset' || n)::cstring), uuid_in(md5('tenant' || n % 3)::cstring), gen_random_uuid(), 'image', 'upload', 'ready', 'media',
            'key ' || n, now() - interval '400 days' - n * interval '1 second' FROM generate_series(1, 20000) n",
-        // One more asset names what another names.
-        "INSERT INTO media.assets (id, tenant_id, owner_user_id, kind, source, status, bucket, key, created_at)
-         SELECT gen_random_uuid(), tenant_id, owner_user_id, kind, source, status, bucket, key, created_at FROM media.assets WHERE key = 'key 20000'",
+        // Others name what one names that is cold; and what one names that is in use.
+        "INSERT INTO media.assets (id, tenant_id, owner_user_id, kind, source, status, bucket, key, created_at, last_accessed_at)
+         SELECT gen_random_uuid(), tenant_id, owner_user_id, kind, source, status, bucket, key, created_at + n * interval '1 millisecond',
+           CASE WHEN key = 'key 19997' AND n = 500 THEN now() END FROM media.assets, generate_series(1, 500) n WHERE key IN ('key 20000', 'key 19997')",
         "INSERT INTO media.blobs (tenant_id, bucket, key) SELECT DISTINCT tenant_id, bucket, key FROM media.assets",
         "ANALYZE media.assets",
         "ANALYZE media.blobs",
@@ -121,10 +122,11 @@ async fn cold_originals_are_found_without_reading_all_that_are_cold() {
     let before = [Place::rows_read(&mut tx, tables[0]).await, Place::rows_read(&mut tx, tables[1]).await];
     let found: Vec<String> = sqlx::query_scalar("SELECT key FROM media.cold_originals(365, 10)").fetch_all(&mut *tx).await.unwrap();
     assert_eq!(found.len(), 10);
-    assert_eq!(found[..3], ["key 20000", "key 19999", "key 19998"], "the longest unused of each tenant, then the next of each");
+    let expected = ["key 20000", "key 19999", "key 19998", "key 19996"].map(str::to_owned);
+    assert_eq!(found[..4], expected, "the longest unused of each tenant, then the next of each; each once, and none that is in use");
     for (table, before) in tables.into_iter().zip(before) {
         let read = Place::rows_read(&mut tx, table).await - before;
-        assert!((1..500).contains(&read), "{read} rows of {table}, which has 20,000, were read");
+        assert!(read < 5000, "{read} rows of {table}, which has over 20,000, were read");
     }
 }
 

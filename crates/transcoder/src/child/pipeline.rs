@@ -62,8 +62,8 @@ pub fn play(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, over: 
     });
     let limits = &context.job.limits;
     let (stall, patience) = (Duration::from_millis(limits.stall_ms), Duration::from_millis(limits.patience_ms));
-    // The change of state itself may hang, too.
-    let backstop = Backstop::new(limits);
+    // Longer than whatever the watchdog waits for. The change of state itself may hang, too.
+    let backstop = Backstop::within(stall + patience);
     if pipeline.set_state(gst::State::Playing).is_err() {
         return over.try_recv().unwrap_or_else(|_| Err(Failed::internal("the pipeline does not start")));
     }
@@ -75,6 +75,8 @@ pub fn play(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, over: 
             Err(RecvTimeoutError::Disconnected) => return Err(Failed::internal("a graph that nobody can end")),
             Err(RecvTimeoutError::Timeout) => {
                 if let Some(standstill) = watchdog.look(Instant::now()) {
+                    // Until the word of it is out: whoever hangs may have what that needs.
+                    backstop.leave();
                     return Err(Failed::new(FailureCode::TimedOut, standstill.to_string()));
                 }
             }

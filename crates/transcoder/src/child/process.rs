@@ -12,8 +12,6 @@ use std::{
 
 use rustix::process::{Pid, Signal};
 
-use crate::protocol::Limits;
-
 /// Left with a result.
 pub const DONE: i32 = 0;
 /// The parent is gone, or closed a socket: nobody to tell.
@@ -58,15 +56,19 @@ pub fn die_with(parent: Option<&str>) -> io::Result<()> {
 pub struct Backstop(Duration);
 
 impl Backstop {
-    /// From now on it has to be renewed within the longest time that anybody waits for something to go forward.
-    pub fn new(limits: &Limits) -> Self {
-        let time = Duration::from_millis(limits.stall_ms.saturating_add(limits.patience_ms));
+    /// From now on it has to be renewed within each `time`.
+    pub fn within(time: Duration) -> Self {
         ring_after(time);
         Self(time)
     }
 
     pub fn renew(&self) {
         ring_after(self.0);
+    }
+
+    /// It stays, until another takes its place.
+    pub fn leave(self) {
+        std::mem::forget(self);
     }
 }
 

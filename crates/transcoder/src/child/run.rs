@@ -1,7 +1,7 @@
 //! The child's life, in the order that makes it safe: take the sockets, die with the parent, read the job, load
 //! everything, limit, lock, and only then touch a byte of the file.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use media_domain::Kind;
 
@@ -52,8 +52,9 @@ fn live() -> io::Result<()> {
         Ok(counts) => ChildResult::Done(counts),
         Err(Failed { code, text }) => ChildResult::Failed { code, text: text.chars().take(TEXT_CHARS).collect() },
     };
-    // Whatever hangs may have what this needs.
-    let _backstop = process::Backstop::new(&context.job.limits);
+    // Whatever hangs may have what this needs. The parent may have a store to wait for, more than once.
+    let patience = Duration::from_millis(context.job.limits.patience_ms);
+    let _backstop = process::Backstop::within(2 * patience);
     context.sink.result(&result);
     Ok(())
 }

@@ -76,7 +76,7 @@ pub struct Made {
 /// Runs one job in a child of `program` (in production `/proc/self/exe`). The writers get each output's bytes as they
 /// come and are finished by the caller, and only if this succeeds.
 ///
-/// Returns within the job's wall limit and a moment, whatever child or storage do; the child is dead by then.
+/// Returns within the job's wall limit and what a child may take to leave, whatever child or storage do; the child is dead by then.
 ///
 /// # Errors
 /// [`ChildFailure`], whose kind says what the caller can do.
@@ -99,10 +99,11 @@ pub async fn run_child<W: OutputWriter>(
     let waited = Waited::default();
     let (source, mut outputs) = (waited.source(source), waited.outputs(outputs));
     let talked = tokio::select! {
-        talked = Box::pin(talk(&mut child, job, &source, &mut outputs, &progress)) => talked,
+        talked = Box::pin(talk(&mut child, job, &source, &mut outputs, &progress, &waited)) => talked,
         () = deadline => Err(ChildFailure::new(FailureKind::TimedOut, format!("no result after {} ms", job.limits.wall_ms))),
         () = stop.cancelled() => Err(ChildFailure::new(FailureKind::Cancelled, "stopped")),
     };
+    waited.is_over();
     let ended = match &talked {
         Ok(_) => match tokio::time::timeout(LEAVE, child.process.wait()).await {
             Ok(ended) => ended,
@@ -110,14 +111,15 @@ pub async fn run_child<W: OutputWriter>(
         },
         Err(_) => child.process.end().await,
     };
-    let ended = ended.map_err(|error| ChildFailure::because(FailureKind::Internal, "a child that cannot be waited for", error))?;
+    let ended = ended.map_err(no_wait)?;
     measure(job, ended.usage);
     let done = talked.and_then(|collection| judge(job, collection, ended));
     if done.is_ok() {
         measure_outputs(job, begun.elapsed());
     }
-    let stall = Duration::from_millis(job.limits.stall_ms);
-    done.map_err(|failure| ChildFailure { usage: Some(ended.usage), ..waited.blame(failure, stall) })
+    // Of all the time that there was, or that a child is patient for, whichever is less.
+    let half = Duration::from_millis(job.limits.wall_ms.min(job.limits.patience_ms) / 2);
+    done.map_err(|failure| ChildFailure { usage: Some(ended.usage), ..waited.blame(failure, half) })
 }
 
 /// What is made together takes the same time: that of the whole run.
@@ -153,6 +155,7 @@ async fn talk<W: OutputWriter>(
     source: &impl RangeReader,
     outputs: &mut [W],
     progress: &(impl Fn(Duration) + Sync),
+    waited: &Waited,
 ) -> Result<Collection, ChildFailure> {
     let Spawned { source: asks, sink: frames, stderr, process } = child;
     let stderr = stderr.take();
@@ -184,23 +187,28 @@ async fn talk<W: OutputWriter>(
             // Who waits for storage sees no socket's end. After a result there is a rest to be taken.
             ended = process.wait(), if !is_gone => {
                 is_gone = true;
-                if !ended.is_ok_and(|ended| ended.status.success()) {
-                    break Err(CollectError::Protocol(ProtocolError::Ended));
+                if !ended.map_err(no_wait)?.status.success() {
+                    // What it said before is still there, unless storage stands in its way.
+                    let rest = tokio::time::timeout(SETTLE, &mut collecting).await;
+                    break rest.unwrap_or(Err(CollectError::Protocol(ProtocolError::Ended)));
                 }
             }
         }
     };
+    waited.is_over();
     match collected {
-        // The child may have said that it cannot read before the socket that knows why was looked at.
-        Ok(Collection { result: ChildResult::Failed { code: FailureCode::SourceFailed, .. }, .. }) if served.is_none() => {
-            match tokio::time::timeout(SETTLE, serving).await {
+        // The child may have said that it cannot read before the socket that knows why was looked at. By its word alone it is our fault:
+        // work that is given back is not counted, and a file that has taken the child over would have it done for ever.
+        Ok(Collection { result: ChildResult::Failed { code: FailureCode::SourceFailed, text }, .. }) => {
+            let served = if served.is_some() { Ok(Ok(())) } else { tokio::time::timeout(SETTLE, serving).await };
+            match served {
                 Ok(Err(error)) => Err(serve_failure(error)),
-                _ => collected.map_err(collect_failure),
+                _ => Err(ChildFailure::internal("the child says that the original cannot be read, and it was").said(&text)),
             }
         }
         Ok(collection) => Ok(collection),
         Err(CollectError::Protocol(ProtocolError::Ended)) => {
-            let ended = tokio::time::timeout(LEAVE, process.wait()).await.ok().and_then(Result::ok);
+            let ended = tokio::time::timeout(LEAVE, process.wait()).await.ok().transpose().map_err(no_wait)?;
             let said = match said {
                 Some(text) => text,
                 None => tokio::time::timeout(SETTLE, complaining).await.unwrap_or_default(),
@@ -209,6 +217,10 @@ async fn talk<W: OutputWriter>(
         }
         Err(error) => Err(collect_failure(error)),
     }
+}
+
+fn no_wait(error: std::io::Error) -> ChildFailure {
+    ChildFailure::because(FailureKind::Internal, "a child that cannot be waited for", error)
 }
 
 fn serve_failure(error: ServeError) -> ChildFailure {

@@ -1,7 +1,7 @@
 //! Since when storage is waited for: who hangs then is not the file, and not the child.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -22,8 +22,8 @@ impl Since {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
-    fn lasted(&self) -> Option<Duration> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).map(|since| since.elapsed())
+    fn lasted(&self, until: Instant) -> Option<Duration> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).map(|since| until.duration_since(since))
     }
 
     async fn during<T>(&self, call: impl Future<Output = T>) -> T {
@@ -39,9 +39,15 @@ impl Since {
 pub struct Waited {
     source: Since,
     outputs: Since,
+    over: OnceLock<Instant>,
 }
 
 impl Waited {
+    /// Nobody is served any more: what a child takes to leave is not storage's time.
+    pub fn is_over(&self) {
+        self.over.get_or_init(Instant::now);
+    }
+
     pub fn source<'a, R>(&'a self, reader: &'a R) -> WaitedSource<'a, R> {
         WaitedSource { since: &self.source, reader }
     }
@@ -50,10 +56,11 @@ impl Waited {
         writers.iter_mut().map(|writer| WaitedOutput { since: &self.outputs, writer }).collect()
     }
 
-    /// Whose fault it is where time was over: storage's, if it has been waited for as long as nothing may go forward.
+    /// Whose fault it is where time was over: storage's, if it had been waited for as long as that.
     pub fn blame(&self, failure: ChildFailure, limit: Duration) -> ChildFailure {
         let sides = [(FailureKind::SourceFailed, &self.source), (FailureKind::OutputFailed, &self.outputs)];
-        let silent = sides.into_iter().filter_map(|(kind, since)| Some((kind, since.lasted()?))).find(|(_, lasted)| *lasted >= limit);
+        let until = *self.over.get_or_init(Instant::now);
+        let silent = sides.into_iter().filter_map(|(kind, since)| Some((kind, since.lasted(until)?))).find(|(_, lasted)| *lasted >= limit);
         match silent {
             Some((kind, lasted)) if failure.kind == FailureKind::TimedOut => {
                 let text = format!("storage has not answered for {} ms: {}", lasted.as_millis(), failure.text);
@@ -131,22 +138,41 @@ mod tests {
         waited.blame(ChildFailure::new(kind, "time is over"), limit).kind
     }
 
-    #[tokio::test]
-    async fn where_time_is_over_storage_is_blamed_if_it_has_not_answered_for_as_long_as_nothing_may_go_forward() {
+    /// Read from, and written to, storage that answers or does not.
+    async fn waited(read_from: Option<Storage>, written_to: Option<Storage>) -> Waited {
         let waited = Waited::default();
-        let (mut here, mut away) = (Storage { is_away: false }, Storage { is_away: true });
-        assert_eq!(blamed(&waited, FailureKind::TimedOut, Duration::ZERO), FailureKind::TimedOut, "nobody waits");
+        if let Some(storage) = read_from {
+            drop(tokio::time::timeout(AT_ONCE, waited.source(&storage).read(0, 1)).await);
+        }
+        if let Some(mut storage) = written_to {
+            drop(tokio::time::timeout(AT_ONCE, waited.outputs(std::slice::from_mut(&mut storage))[0].write(Bytes::new())).await);
+        }
+        waited.is_over();
+        waited
+    }
 
-        tokio::time::timeout(AT_ONCE, waited.source(&away).read(0, 1)).await.unwrap_err();
-        assert_eq!(blamed(&waited, FailureKind::TimedOut, AT_ONCE), FailureKind::SourceFailed);
-        assert_eq!(blamed(&waited, FailureKind::TimedOut, HOUR), FailureKind::TimedOut, "it is slow, and the child was told to be patient");
-        assert_eq!(blamed(&waited, FailureKind::LimitHit, AT_ONCE), FailureKind::LimitHit, "another limit has nothing to do with it");
-        waited.source(&here).read(0, 1).await.unwrap();
-        assert_eq!(blamed(&waited, FailureKind::TimedOut, Duration::ZERO), FailureKind::TimedOut, "it answered");
+    #[tokio::test]
+    async fn where_time_is_over_storage_is_blamed_if_it_has_not_answered_for_long() {
+        use FailureKind::{LimitHit, OutputFailed, SourceFailed, TimedOut};
+        let (here, away) = (|| Some(Storage { is_away: false }), || Some(Storage { is_away: true }));
+        for (read_from, written_to, kind, limit, blames) in [
+            (None, None, TimedOut, Duration::ZERO, TimedOut),
+            (here(), here(), TimedOut, Duration::ZERO, TimedOut),
+            (away(), None, TimedOut, Duration::ZERO, SourceFailed),
+            (here(), away(), TimedOut, Duration::ZERO, OutputFailed),
+            (away(), None, TimedOut, HOUR, TimedOut),
+            (away(), None, LimitHit, Duration::ZERO, LimitHit),
+        ] {
+            assert_eq!(blamed(&waited(read_from, written_to).await, kind, limit), blames);
+        }
+    }
 
-        tokio::time::timeout(AT_ONCE, waited.outputs(std::slice::from_mut(&mut away))[0].write(Bytes::new())).await.unwrap_err();
-        assert_eq!(blamed(&waited, FailureKind::TimedOut, AT_ONCE), FailureKind::OutputFailed);
-        waited.outputs(std::slice::from_mut(&mut here))[0].write(Bytes::new()).await.unwrap();
-        assert_eq!(blamed(&waited, FailureKind::TimedOut, Duration::ZERO), FailureKind::TimedOut, "it took it");
+    #[tokio::test]
+    async fn what_a_child_takes_to_leave_is_not_storages_time() {
+        let waited = waited(Some(Storage { is_away: true }), None).await;
+        tokio::time::sleep(3 * AT_ONCE).await;
+        let waited_for = waited.source.lasted(*waited.over.get().unwrap()).unwrap();
+        assert_eq!(blamed(&waited, FailureKind::TimedOut, waited_for + AT_ONCE), FailureKind::TimedOut);
+        assert_eq!(blamed(&waited, FailureKind::TimedOut, waited_for), FailureKind::SourceFailed);
     }
 }

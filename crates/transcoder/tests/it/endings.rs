@@ -110,7 +110,11 @@ fn the_deadline_ends_a_job_whose_storage_hangs() {
     let source = Moody { file: LocalFile::open(&file), hang: true };
     let result = runtime().block_on(run_child(Path::new(PROGRAM), &job, &source, &mut writers(&bench), |_| {}, &CancellationToken::new()));
     let failure = result.err().unwrap();
-    assert_eq!((failure.kind, failure.text.as_str()), (FailureKind::TimedOut, "no result after 3000 ms"), "{failure:?}");
+    assert!(failure.text.ends_with("no result after 3000 ms"), "{failure:?}");
+    assert!(
+        [FailureKind::TimedOut, FailureKind::SourceFailed].contains(&failure.kind),
+        "by when it began to wait for storage: {failure:?}"
+    );
 }
 
 #[test]
@@ -257,10 +261,10 @@ impl RangeReader for Holding<'_> {
 }
 
 /// How a film ends some of whose threads hang; none where this system lets nobody hold them.
-fn end_of_a_film_that_hangs(which: fn(i32, i32, &str) -> bool) -> Option<ChildFailure> {
+fn end_of_a_film_that_hangs(patience_ms: u64, which: fn(i32, i32, &str) -> bool) -> Option<ChildFailure> {
     let bench = Bench::new();
     let (file, mut job) = film(&bench, 10);
-    (job.limits.stall_ms, job.limits.patience_ms) = (5000, 20_000);
+    (job.limits.stall_ms, job.limits.patience_ms) = (5000, patience_ms);
     let program = own_program(&bench);
     let source = Holding { file: LocalFile::open(&file), program: &program, which, held: tokio::sync::Mutex::default() };
     let never = CancellationToken::new();
@@ -278,7 +282,8 @@ fn end_of_a_film_that_hangs(which: fn(i32, i32, &str) -> bool) -> Option<ChildFa
 
 #[test]
 fn a_pipeline_whose_threads_hang_ends_and_says_where_it_stood() {
-    let Some(failure) = end_of_a_film_that_hangs(|_, _, name| name.starts_with("queue")) else { return };
+    // The child waits for us while its threads come to wait.
+    let Some(failure) = end_of_a_film_that_hangs(600_000, |_, _, name| name.starts_with("queue")) else { return };
     assert!(failure.said.contains("nothing moved") && failure.said.contains("the last to pass was"), "{failure:?}");
     // Where the demuxer was stopped by the queue behind it.
     assert!((2.0..10.0).contains(&stands_at(&failure.said, "qtdemux0:video")), "{failure:?}");
@@ -286,7 +291,7 @@ fn a_pipeline_whose_threads_hang_ends_and_says_where_it_stood() {
 
 #[test]
 fn a_child_whose_watchdog_hangs_ends_all_the_same() {
-    let Some(failure) = end_of_a_film_that_hangs(|process, thread, _| thread == process) else { return };
+    let Some(failure) = end_of_a_film_that_hangs(20_000, |process, thread, _| thread == process) else { return };
     assert!(failure.text.contains("and its watchdog with it"), "{failure:?}");
 }
 
