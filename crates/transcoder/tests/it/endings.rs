@@ -10,7 +10,7 @@ use bytes::Bytes;
 use media_domain::{Kind, work::Group};
 use media_transcoder::{
     parent::{BoxError, ChildFailure, FailureKind, OutputWriter, RangeReader, run_child},
-    protocol::ChildJob,
+    protocol::{ChildJob, ChildResult, FailureCode, FrameHeader, FrameKind},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -435,6 +435,20 @@ fn each_way_to_end_without_a_result_has_its_name() {
 fn trace(request: libc::c_uint, thread: i32) -> bool {
     // SAFETY: these requests read and write no memory of ours.
     unsafe { libc::ptrace(request, thread, 0, 0) == 0 }
+}
+
+#[test]
+fn a_child_that_only_says_that_storage_failed_is_not_believed() {
+    let bench = Bench::new();
+    let (file, job) = film(&bench, 1);
+    let word = ChildResult::Failed { code: FailureCode::SourceFailed, text: "storage is away".to_owned() }.encode().unwrap();
+    let header = FrameHeader::new(FrameKind::Result, 0, word.len().try_into().unwrap()).encode();
+    let said = bench.path("said");
+    std::fs::write(&said, [header.as_slice(), &word].concat()).unwrap();
+    let (program, never) = (script(&bench, &format!("cat {}", said.display())), CancellationToken::new());
+    let result = runtime().block_on(run_child(&program, &job, &LocalFile::open(&file), &mut writers(&bench), |_| {}, &never));
+    let failure = result.err().unwrap();
+    assert_eq!((failure.kind, failure.said.as_str()), (FailureKind::Internal, "storage is away"), "else it were tried for ever: {failure:?}");
 }
 
 /// How a thread that is held stopped; none at its end.
