@@ -448,7 +448,11 @@ fn a_child_that_only_says_that_storage_failed_is_not_believed() {
     let (program, never) = (script(&bench, &format!("cat {}", said.display())), CancellationToken::new());
     let result = runtime().block_on(run_child(&program, &job, &LocalFile::open(&file), &mut writers(&bench), |_| {}, &never));
     let failure = result.err().unwrap();
-    assert_eq!((failure.kind, failure.said.as_str()), (FailureKind::Internal, "storage is away"), "else it were tried for ever: {failure:?}");
+    assert_eq!(
+        (failure.kind, failure.said.as_str()),
+        (FailureKind::Internal, "storage is away"),
+        "else it were tried for ever: {failure:?}"
+    );
 }
 
 /// How a thread that is held stopped; none at its end.
