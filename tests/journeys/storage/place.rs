@@ -157,10 +157,30 @@ impl Place {
         sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).fetch_one(&self.superuser).await.unwrap()
     }
 
-    /// How many rows of a table this transaction has read, by the database's own count: seconds would be the machine's.
-    pub async fn rows_read(tx: &mut PgConnection, table: &str) -> i64 {
-        let counted = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_all_tables WHERE schemaname = 'media' AND relname = $1";
-        sqlx::query_scalar(counted).bind(table).fetch_one(tx).await.unwrap()
+    /// Makes rows that are nobody's doing: no trigger counts them, and what they name need not be there.
+    pub async fn fill(&self, statements: &[&str]) {
+        let mut tx = self.superuser.begin().await.unwrap();
+        sqlx::query("SET LOCAL session_replication_role = replica").execute(&mut *tx).await.unwrap();
+        for statement in statements {
+            sqlx::query(AssertSqlSafe(*statement)).execute(&mut *tx).await.unwrap();
+        }
+        sqlx::query("ANALYZE").execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// What a question finds, and how many rows of each table it read for that, by the database's own count: seconds would be the
+    /// machine's. What it changes does not stay.
+    pub async fn found_and_read<const N: usize>(&self, question: &str, tables: [&str; N]) -> (Vec<String>, [i64; N]) {
+        // On a connection of its own: for a while, what another question on it has read counts as well.
+        let mut asking = PgConnection::connect(self.isolated.database_url(DatabaseRole::Superuser).as_str()).await.unwrap();
+        let mut tx = asking.begin().await.unwrap();
+        let found = sqlx::query_scalar(AssertSqlSafe(question)).fetch_all(&mut *tx).await.unwrap();
+        let mut read = [0; N];
+        for (table, read) in tables.into_iter().zip(&mut read) {
+            let counted = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_all_tables WHERE schemaname = 'media' AND relname = $1";
+            *read = sqlx::query_scalar(counted).bind(table).fetch_one(&mut *tx).await.unwrap();
+        }
+        (found, read)
     }
 
     /// Waits until a session of this database waits for a lock, so that a test knows that another one is in its way.

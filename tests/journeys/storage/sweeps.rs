@@ -10,7 +10,7 @@ use media_storage::{
     output_uploads::OutputUpload,
     uploads::{Upload, UploadState},
 };
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::AssertSqlSafe;
 
 use super::{
     outbox::tell,
@@ -72,62 +72,36 @@ async fn a_queue_is_idle_when_work_waits_and_none_was_claimed_nor_asked_for_in_a
 #[tokio::test]
 async fn idle_queues_are_found_without_reading_what_waits_and_what_was_done() {
     let place = Place::new("sweeps-idle-many").await;
-    let mut superuser = place.superuser.acquire().await.unwrap();
-    // The rows are nobody's doing, and of no assets.
-    sqlx::query("SET session_replication_role = replica").execute(&mut *superuser).await.unwrap();
-    for many in [
-        "INSERT INTO media.work (id, tenant_id, asset_id, queue, group_name, state, created_at, not_before, claimed_at)
-         SELECT gen_random_uuid(), uuid_in(md5('tenant' || n % 20)::cstring), gen_random_uuid(), 'scan', 'scan',
-           CASE n % 2 WHEN 0 THEN 'waiting' ELSE 'succeeded' END, moment, moment, CASE n % 2 WHEN 1 THEN moment END
-         FROM generate_series(1, 20000) n, LATERAL (SELECT now() - (120 + n) * interval '1 second') m (moment)",
-        "INSERT INTO media.outbox (id, tenant_id, aggregate_id, kind, type, routing_key, data, created_at, published_at)
-         SELECT gen_random_uuid(), w.tenant_id, w.asset_id, 'command', 'scan', 'media.scan', '{}', w.created_at, w.created_at FROM media.work w",
-        "ANALYZE media.work",
-        "ANALYZE media.outbox",
-    ] {
-        sqlx::query(many).execute(&mut *superuser).await.unwrap();
-    }
-    let mut tx = superuser.begin().await.unwrap();
-    // What the rows took to make is counted too, for a while.
-    let before = [Place::rows_read(&mut tx, "work").await, Place::rows_read(&mut tx, "outbox").await];
-    let found: Vec<String> = sqlx::query_scalar("SELECT queue FROM media.idle_queues(60)").fetch_all(&mut *tx).await.unwrap();
+    let work = "INSERT INTO media.work (id, tenant_id, asset_id, queue, group_name, state, created_at, not_before, claimed_at)
+        SELECT gen_random_uuid(), uuid_in(md5('tenant' || n % 20)::cstring), gen_random_uuid(), 'scan', 'scan',
+          CASE n % 2 WHEN 0 THEN 'waiting' ELSE 'succeeded' END, moment, moment, CASE n % 2 WHEN 1 THEN moment END
+        FROM generate_series(1, 20000) n, LATERAL (SELECT now() - (120 + n) * interval '1 second') m (moment)";
+    let commands = "INSERT INTO media.outbox (id, tenant_id, aggregate_id, kind, type, routing_key, data, created_at, published_at)
+        SELECT gen_random_uuid(), w.tenant_id, w.asset_id, 'command', 'scan', 'media.scan', '{}', w.created_at, w.created_at FROM media.work w";
+    place.fill(&[work, commands]).await;
+    let (found, read) = place.found_and_read("SELECT queue FROM media.idle_queues(60)", ["work", "outbox"]).await;
     assert_eq!(found, ["scan"]);
-    for (table, before) in ["work", "outbox"].into_iter().zip(before) {
-        let read = Place::rows_read(&mut tx, table).await - before;
-        assert!(read < 100, "{read} rows of {table}, which has 20,000, were read");
-    }
+    assert!(read.iter().all(|rows| *rows < 100), "of 20,000 rows of work, and as many of the outbox, {read:?} were read");
 }
 
 #[tokio::test]
 async fn cold_originals_are_found_without_reading_all_that_are_cold() {
     let place = Place::new("sweeps-cold-many").await;
-    let mut superuser = place.superuser.acquire().await.unwrap();
-    sqlx::query("SET session_replication_role = replica").execute(&mut *superuser).await.unwrap();
-    for many in [
-        "INSERT INTO media.assets (id, tenant_id, owner_user_id, kind, source, status, bucket, key, created_at)
-         SELECT uuid_in(md5('asset' || n)::cstring), uuid_in(md5('tenant' || n % 3)::cstring), gen_random_uuid(), 'image', 'upload', 'ready', 'media',
-           'key ' || n, now() - interval '400 days' - n * interval '1 second' FROM generate_series(1, 20000) n",
-        // Others name what one names that is cold; and what one names that is in use.
-        "INSERT INTO media.assets (id, tenant_id, owner_user_id, kind, source, status, bucket, key, created_at, last_accessed_at)
-         SELECT gen_random_uuid(), tenant_id, owner_user_id, kind, source, status, bucket, key, created_at + n * interval '1 millisecond',
-           CASE WHEN key = 'key 19997' AND n = 500 THEN now() END FROM media.assets, generate_series(1, 500) n WHERE key IN ('key 20000', 'key 19997')",
-        "INSERT INTO media.blobs (tenant_id, bucket, key) SELECT DISTINCT tenant_id, bucket, key FROM media.assets",
-        "ANALYZE media.assets",
-        "ANALYZE media.blobs",
-    ] {
-        sqlx::query(many).execute(&mut *superuser).await.unwrap();
-    }
-    let mut tx = superuser.begin().await.unwrap();
-    let tables = ["assets", "blobs"];
-    let before = [Place::rows_read(&mut tx, tables[0]).await, Place::rows_read(&mut tx, tables[1]).await];
-    let found: Vec<String> = sqlx::query_scalar("SELECT key FROM media.cold_originals(365, 10)").fetch_all(&mut *tx).await.unwrap();
+    let cold = "INSERT INTO media.assets (id, tenant_id, owner_user_id, kind, source, status, bucket, key, created_at)
+        SELECT gen_random_uuid(), uuid_in(md5('tenant' || n % 3)::cstring), gen_random_uuid(), 'image', 'upload', 'ready', 'media',
+          'key ' || n, now() - interval '400 days' - n * interval '1 second' FROM generate_series(1, 20000) n";
+    // Others name what one names that is cold; and what one names that is in use.
+    let shared = "INSERT INTO media.assets (id, tenant_id, owner_user_id, kind, source, status, bucket, key, created_at, last_accessed_at)
+        SELECT gen_random_uuid(), tenant_id, owner_user_id, kind, source, status, bucket, key, created_at + n * interval '1 millisecond',
+          CASE WHEN key = 'key 19997' AND n = 500 THEN now() END
+        FROM media.assets, generate_series(1, 500) n WHERE key IN ('key 20000', 'key 19997')";
+    let blobs = "INSERT INTO media.blobs (tenant_id, bucket, key) SELECT DISTINCT tenant_id, bucket, key FROM media.assets";
+    place.fill(&[cold, shared, blobs]).await;
+    let (found, read) = place.found_and_read("SELECT key FROM media.cold_originals(365, 10)", ["assets", "blobs"]).await;
     assert_eq!(found.len(), 10);
     let expected = ["key 20000", "key 19999", "key 19998", "key 19996"].map(str::to_owned);
     assert_eq!(found[..4], expected, "the longest unused of each tenant, then the next of each; each once, and none that is in use");
-    for (table, before) in tables.into_iter().zip(before) {
-        let read = Place::rows_read(&mut tx, table).await - before;
-        assert!(read < 5000, "{read} rows of {table}, which has over 20,000, were read");
-    }
+    assert!(read.iter().all(|rows| *rows < 5000), "of 21,000 assets and 20,000 blobs {read:?} were read");
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ pub fn play(pipeline: &gst::Pipeline, context: &Context, ending: &Ending, over: 
             Err(RecvTimeoutError::Timeout) => {
                 if let Some(standstill) = watchdog.look(Instant::now()) {
                     // Until the word of it is out: whoever hangs may have what that needs.
-                    backstop.leave();
+                    backstop.keep();
                     return Err(Failed::new(FailureCode::TimedOut, standstill.to_string()));
                 }
             }

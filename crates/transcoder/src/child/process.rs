@@ -66,8 +66,8 @@ impl Backstop {
         ring_after(self.0);
     }
 
-    /// It stays, until another takes its place.
-    pub fn leave(self) {
+    /// It is not called off any more, until another takes its place.
+    pub fn keep(self) {
         std::mem::forget(self);
     }
 }

@@ -103,7 +103,7 @@ pub async fn run_child<W: OutputWriter>(
         () = deadline => Err(ChildFailure::new(FailureKind::TimedOut, format!("no result after {} ms", job.limits.wall_ms))),
         () = stop.cancelled() => Err(ChildFailure::new(FailureKind::Cancelled, "stopped")),
     };
-    waited.is_over();
+    waited.end();
     let ended = match &talked {
         Ok(_) => match tokio::time::timeout(LEAVE, child.process.wait()).await {
             Ok(ended) => ended,
@@ -195,7 +195,7 @@ async fn talk<W: OutputWriter>(
             }
         }
     };
-    waited.is_over();
+    waited.end();
     match collected {
         // The child may have said that it cannot read before the socket that knows why was looked at. By its word alone it is our fault:
         // work that is given back is not counted, and a file that has taken the child over would have it done for ever.

@@ -41,9 +41,17 @@ pub async fn serve(mut socket: impl AsyncRead + AsyncWrite + Unpin, job: &ChildJ
     if socket.write_all(&job.encode()?).await.is_err() {
         return Ok(());
     }
-    let mut blocks = Blocks { reader, size: job.size, budget: job.limits.source_bytes, held: Vec::with_capacity(BLOCKS + 1), spent: 0 };
+    let limits = &job.limits;
+    let mut blocks = Blocks {
+        reader,
+        size: job.size,
+        budget: limits.source_bytes,
+        spent: 0,
+        answered_max: limits.answered_bytes,
+        answered: 0,
+        held: Vec::with_capacity(BLOCKS + 1),
+    };
     let mut header = [0; ASK_BYTES];
-    let mut answered = 0;
     while socket.read_exact(&mut header).await.is_ok() {
         let ask = match Ask::decode(header, job.size) {
             Ok(ask) => ask,
@@ -52,14 +60,10 @@ pub async fn serve(mut socket: impl AsyncRead + AsyncWrite + Unpin, job: &ChildJ
                 return Err(error.into());
             }
         };
-        answered += u64::from(ask.length);
-        let pieces =
-            if answered > job.limits.answered_bytes { Err(ServeError::RoundAndRound { bytes: answered }) } else { blocks.read(ask).await };
-        let pieces = match pieces {
+        let pieces = match blocks.read(ask).await {
             Ok(pieces) => pieces,
             Err(error) => {
-                let is_spent = matches!(error, ServeError::BudgetSpent { .. } | ServeError::RoundAndRound { .. });
-                let status = if is_spent { Status::BudgetSpent } else { Status::StorageFailed };
+                let status = if matches!(error, ServeError::Source(_)) { Status::StorageFailed } else { Status::BudgetSpent };
                 refuse(&mut socket, status).await;
                 return Err(error);
             }
@@ -86,14 +90,22 @@ async fn refuse(socket: &mut (impl AsyncWrite + Unpin), status: Status) {
 struct Blocks<'a, R> {
     reader: &'a R,
     size: u64,
-    budget: u64,
+    /// Read from storage, and the most of it.
     spent: u64,
+    budget: u64,
+    /// Answered, also out of what is held, and the most of it.
+    answered: u64,
+    answered_max: u64,
     /// The latest used first.
     held: Vec<(u64, Bytes)>,
 }
 
 impl<R: RangeReader> Blocks<'_, R> {
     async fn read(&mut self, ask: Ask) -> Result<Vec<Bytes>, ServeError> {
+        self.answered += u64::from(ask.length);
+        if self.answered > self.answered_max {
+            return Err(ServeError::RoundAndRound { bytes: self.answered });
+        }
         let (mut at, end) = (ask.offset, ask.offset + u64::from(ask.length));
         let mut pieces = Vec::new();
         while at < end {

@@ -39,13 +39,14 @@ impl Since {
 pub struct Waited {
     source: Since,
     outputs: Since,
+    /// When that was over.
     over: OnceLock<Instant>,
 }
 
 impl Waited {
     /// Nobody is served any more: what a child takes to leave is not storage's time.
-    pub fn is_over(&self) {
-        self.over.get_or_init(Instant::now);
+    pub fn end(&self) -> Instant {
+        *self.over.get_or_init(Instant::now)
     }
 
     pub fn source<'a, R>(&'a self, reader: &'a R) -> WaitedSource<'a, R> {
@@ -56,10 +57,10 @@ impl Waited {
         writers.iter_mut().map(|writer| WaitedOutput { since: &self.outputs, writer }).collect()
     }
 
-    /// Whose fault it is where time was over: storage's, if it had been waited for as long as that.
+    /// Whose fault it is where time was over: storage's, if it had been waited for as long as `limit`.
     pub fn blame(&self, failure: ChildFailure, limit: Duration) -> ChildFailure {
         let sides = [(FailureKind::SourceFailed, &self.source), (FailureKind::OutputFailed, &self.outputs)];
-        let until = *self.over.get_or_init(Instant::now);
+        let until = self.end();
         let silent = sides.into_iter().filter_map(|(kind, since)| Some((kind, since.lasted(until)?))).find(|(_, lasted)| *lasted >= limit);
         match silent {
             Some((kind, lasted)) if failure.kind == FailureKind::TimedOut => {
@@ -147,7 +148,7 @@ mod tests {
         if let Some(mut storage) = written_to {
             drop(tokio::time::timeout(AT_ONCE, waited.outputs(std::slice::from_mut(&mut storage))[0].write(Bytes::new())).await);
         }
-        waited.is_over();
+        waited.end();
         waited
     }
 
@@ -171,7 +172,7 @@ mod tests {
     async fn what_a_child_takes_to_leave_is_not_storages_time() {
         let waited = waited(Some(Storage { is_away: true }), None).await;
         tokio::time::sleep(3 * AT_ONCE).await;
-        let waited_for = waited.source.lasted(*waited.over.get().unwrap()).unwrap();
+        let waited_for = waited.source.lasted(waited.end()).unwrap();
         assert_eq!(blamed(&waited, FailureKind::TimedOut, waited_for + AT_ONCE), FailureKind::TimedOut);
         assert_eq!(blamed(&waited, FailureKind::TimedOut, waited_for), FailureKind::SourceFailed);
     }

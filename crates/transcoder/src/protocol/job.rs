@@ -84,7 +84,7 @@ const MEMORY_BYTES_MOST: u64 = 6 << 30;
 const ADDRESS_SPACE_BEYOND_MEMORY: u64 = 3 << 30;
 /// Of a progressive file, with room for two of them: 120 frames a second of 20 bytes.
 const INDEX_BYTES_PER_SECOND: u64 = 6000;
-/// What a reader that goes round in what is held of a file takes some minutes for.
+/// Far beyond what is asked of a small file, whose every block is held: not for ever, and that is enough.
 const ANSWERED_BYTES: u64 = 1 << 40;
 /// A week: the rungs of twelve hours of 4K at 60 frames a second take six days of one core. A pod that is told to stop is given as long.
 const WALL_SECONDS_MOST: u64 = 7 * 24 * 3600;

@@ -12,6 +12,7 @@ mod damage;
 mod endings;
 mod films;
 mod geometry;
+mod hanging;
 mod hostile;
 mod ladder;
 mod listen;

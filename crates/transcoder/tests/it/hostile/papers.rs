@@ -13,11 +13,12 @@ const PDF: &str = "application/pdf";
 /// What a page may cost here: less than the five minutes of a real one, so that a test can wait for the end.
 const CPU_S: u64 = 4;
 
+/// Looks at a document and draws it, as if the look had found a page.
 fn drawn(name: &str, objects: &[Vec<u8>], most: Cost) -> Option<Ran> {
     drawn_within(CPU_S, name, objects, most)
 }
 
-/// Looks at a document and draws it, as if the look had found a page.
+/// The same, within other seconds.
 fn drawn_within(cpu_s: u64, name: &str, objects: &[Vec<u8>], most: Cost) -> Option<Ran> {
     let bench = Bench::new();
     let file = write(&bench, name, &papers::of_objects(objects));
